@@ -1,0 +1,113 @@
+//! The smallest HTTP/1.1 client that reads a response with `Content-Length` over a kept connection, so that the client costs as
+//! little as possible of what is measured, and a server that always gives the same response.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A kept connection.
+pub struct Client {
+    stream: BufReader<TcpStream>,
+    host: String,
+    body: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to `host:port`.
+    pub fn connect(host: &str) -> Result<Client> {
+        let stream = TcpStream::connect(host).with_context(|| format!("connecting to {host}"))?;
+        stream.set_nodelay(true)?;
+        let stream = BufReader::with_capacity(256 * 1024, stream);
+        Ok(Client {
+            stream,
+            host: host.to_owned(),
+            body: Vec::new(),
+        })
+    }
+
+    /// Sends `GET target` with further header lines (each ending in CRLF) and returns the body of a 200 response.
+    pub fn get(&mut self, target: &str, headers: &str) -> Result<&[u8]> {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n",
+            self.host
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let mut line = String::new();
+        let mut length = 0;
+        let mut ok = false;
+        loop {
+            line.clear();
+            if self.stream.read_line(&mut line)? == 0 {
+                bail!("the server closed the connection");
+            }
+            if line == "\r\n" {
+                break;
+            }
+            if line.starts_with("HTTP/1.1 ") {
+                ok = line.starts_with("HTTP/1.1 200");
+            } else if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        self.body.resize(length, 0);
+        self.stream.read_exact(&mut self.body)?;
+        if !ok {
+            bail!("{target}: {}", String::from_utf8_lossy(&self.body));
+        }
+        Ok(&self.body)
+    }
+}
+
+/// The path and query of an absolute URL.
+pub fn target(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("/", |at| &rest[at..])
+}
+
+/// The value of a string member of a JSON object, where the value has no escapes (as links have none).
+pub fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
+    // Links stand at the end of a page, so search from there.
+    let text = std::str::from_utf8(json).ok()?;
+    let start = text.rfind(&format!("\"{name}\":\""))? + name.len() + 4;
+    let end = start + text[start..].find('"')?;
+    Some(&text[start..end])
+}
+
+/// How many times `needle` occurs.
+pub fn occurrences(haystack: &[u8], needle: &str) -> usize {
+    std::str::from_utf8(haystack).map_or(0, |text| text.matches(needle).count())
+}
+
+/// Answers every request on every connection with the same response: the ceiling for anything that answers HTTP on this
+/// machine with two threads. It parses no more than the end of the request.
+pub fn serve_constant(response: Vec<u8>) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let response = std::sync::Arc::new(response);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let response = response.clone();
+            std::thread::spawn(move || {
+                let _ = stream.set_nodelay(true);
+                let mut reader = BufReader::new(stream);
+                let mut line = Vec::new();
+                loop {
+                    line.clear();
+                    match reader.read_until(b'\n', &mut line) {
+                        Ok(0) | Err(_) => return,
+                        Ok(_) if line == b"\r\n" => {
+                            if reader.get_mut().write_all(&response).is_err() {
+                                return;
+                            }
+                        }
+                        Ok(_) => {}
+                    }
+                }
+            });
+        }
+    });
+    Ok(address)
+}

@@ -1,0 +1,55 @@
+//! `highwater track` and `highwater untrack`.
+
+use std::io::Write as _;
+
+use highwater::sqlite::tracking::Policy;
+
+use super::database::Database;
+use crate::args::{Track, Untrack};
+
+pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
+    super::log_to_stderr("warn")?;
+    let policy = if args.tables.is_empty() {
+        Policy::All
+    } else {
+        Policy::Only(args.tables.clone())
+    };
+    let ensured = Database::open(&args.database)?.track(&policy)?;
+    let mut out = std::io::stdout();
+    for (names, what) in [
+        (&ensured.tracked, "tracked from now on"),
+        (
+            &ensured.renewed,
+            "tracked anew, because the table was changed: older links are answered 410 Gone",
+        ),
+        (
+            &ensured.forgotten,
+            "not there any more: its history was removed",
+        ),
+    ] {
+        for name in names {
+            writeln!(out, "{name}: {what}")?;
+        }
+    }
+    if ensured.tracked.is_empty() && ensured.renewed.is_empty() && ensured.forgotten.is_empty() {
+        writeln!(
+            out,
+            "nothing to do: everything that was asked for, and can be tracked, is tracked already"
+        )?;
+    }
+    Ok(())
+}
+
+pub(crate) fn untrack(args: &Untrack) -> anyhow::Result<()> {
+    super::log_to_stderr("warn")?;
+    let tables = (!args.all).then_some(args.tables.as_slice());
+    let untracked = Database::open(&args.database)?.untrack(tables)?;
+    let mut out = std::io::stdout();
+    for name in &untracked {
+        writeln!(out, "{name}: not tracked any more, history removed")?;
+    }
+    if untracked.is_empty() {
+        writeln!(out, "nothing to do: nothing is tracked")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! One module for each wire protocol.
+
+pub(crate) mod odata;

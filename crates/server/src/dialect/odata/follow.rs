@@ -1,0 +1,178 @@
+//! Following links: next pages of any answer, and later rounds (Protocol 11.2.6.7 and 11.3.2; requirements 18 to 30).
+//!
+//! What must hold: nothing but the link decides what is read. Options beside it are refused, because a client that adds one expects
+//! an effect (DESIGN section 5); only `$format` may be chosen anew.
+
+use highwater_core::link::Position;
+use highwater_core::{Gone, Link};
+use highwater_odata::payload::MetadataLevel;
+
+use super::collection::{self, scope};
+use super::round::{Later, Progress, Round, incarnation, rows_a_page};
+use super::{Exchange, entity};
+use crate::bind::{self, Resource, Rows, What};
+use crate::failure::Halt;
+use crate::http::answer::Answer;
+use crate::http::error::{ApiError, Code};
+use crate::http::prefer::{Applied, OmitValues};
+use crate::links::{self, Expected, Kind, Life};
+
+/// What may be appended to the path of a delta link (requirement 28).
+const COUNT_SEGMENT: &str = "/$count";
+
+pub(super) async fn follow(x: &Exchange<'_>) -> Result<Answer, Halt> {
+    let (kind, sealed) = token(x)?;
+    let request_path = x.request.path.as_str();
+    let (path, counts) = match (kind, request_path.strip_suffix(COUNT_SEGMENT)) {
+        (Kind::Delta, Some(path)) => (path, true),
+        _ => (request_path, false),
+    };
+    let link = links::open(&*x.core.store, &x.request.root, path, kind, sealed).await?;
+    refuse_options(x)?;
+    let baseline = links::baseline_url(&x.request.root, &link.path, &link.options);
+    let outcome = resume(x, &link, counts).await;
+    outcome.map_err(|halt| match halt {
+        Halt::Gone(reason) => links::gone(reason, &baseline).into(),
+        halt => halt,
+    })
+}
+
+async fn resume(x: &Exchange<'_>, link: &Link, counts: bool) -> Result<Answer, Halt> {
+    let epoch = x.core.store.epoch().await?;
+    let rows = rows_of(x, counts);
+    let expected = Expected {
+        epoch,
+        incarnation: rows
+            .as_ref()
+            .map(|rows| incarnation(x, rows.last().collection)),
+        scope: rows.as_ref().map_or(link.scope, |rows| scope(x, rows)),
+        now_unix_s: x.request.now_unix_s,
+    };
+    links::check(link, &expected)?;
+    // The check has failed if there are no rows any more.
+    let rows = rows.ok_or(Gone::Recreated)?;
+    // What the link says was bound once. If it cannot be bound any more, the names in it changed their meaning.
+    let options =
+        bind::reparse(&link.options, &x.core.settings.limits).map_err(|_| Gone::Format)?;
+    let mut context = x.context();
+    context.aliases = &options.aliases;
+    let source = match bind::source_from_key(x.model, &rows) {
+        Some(source) => Some(source),
+        None => x.source(&rows).await?,
+    };
+    let mut bound =
+        bind::bind(&context, &rows, source.as_ref(), &options).map_err(|_| Gone::Recreated)?;
+    let format = x.json_format()?;
+    let references = rows.what == What::References;
+    if !references {
+        entity::want_etags(x, &mut bound, format.payload.metadata);
+    }
+    let preferred = x.request.prefer.max_page_size;
+    let mut round = Round {
+        x,
+        bound,
+        options: &options,
+        references,
+        format,
+        life: Life::of(link),
+        track: link.track,
+        page_size: preferred.map(|(rows, _)| rows).or(link.page_size),
+        scope: link.scope,
+        applied: applied(x, link),
+    };
+    match link.position.clone() {
+        Position::Read { hi, after, shown } => {
+            let progress = Progress {
+                hi,
+                after: Some(after),
+                shown,
+            };
+            round.read(progress).await
+        }
+        Position::Delta { lo } => {
+            // A new round begins here, and its links live as long as any.
+            round.life = Life::starting(x.request.now_unix_s, x.core.settings.retention);
+            if counts {
+                return Ok(collection::number(round.count_changes(lo).await?));
+            }
+            refuse_no_metadata(format.payload.metadata)?;
+            round.changes(Later { lo, progress: None }).await
+        }
+        Position::Changes { lo, hi, after } => {
+            refuse_no_metadata(format.payload.metadata)?;
+            let progress = Some((hi, after));
+            round.changes(Later { lo, progress }).await
+        }
+    }
+}
+
+/// The option that carries the link.
+fn token<'x>(x: &'x Exchange<'_>) -> Result<(Kind, &'x str), ApiError> {
+    let options = &x.request.url.options;
+    match (&options.skiptoken, &options.deltatoken) {
+        (Some(token), None) => Ok((Kind::Skip, token)),
+        (None, Some(token)) => Ok((Kind::Delta, token)),
+        _ => Err(links::damaged(Kind::Delta)),
+    }
+}
+
+/// The rows that the path still leads to; `None` if it leads to nothing that a link could be for.
+fn rows_of(x: &Exchange<'_>, counts: bool) -> Option<Rows> {
+    match bind::resolve(&x.context(), &x.request.url.path) {
+        Ok(Resource::Rows(mut rows)) => {
+            if counts && rows.what == What::Count {
+                rows.what = What::Collection;
+            }
+            matches!(rows.what, What::Collection | What::References).then_some(rows)
+        }
+        _ => None,
+    }
+}
+
+fn refuse_options(x: &Exchange<'_>) -> Result<(), ApiError> {
+    let options = &x.request.url.options;
+    let added = options
+        .system_names()
+        .find(|name| !matches!(*name, "$skiptoken" | "$deltatoken" | "$format"))
+        .map(str::to_owned)
+        .or_else(|| options.aliases.first().map(|(name, _)| format!("@{name}")));
+    match added {
+        None => Ok(()),
+        Some(name) => Err(ApiError::new(
+            Code::LinkOptionsFixed,
+            format!(
+                "{name} cannot be added to a link: the link fixes its query. Use the link as it was received, or begin anew without it."
+            ),
+        )
+        .target(name)),
+    }
+}
+
+/// Requirement 44; JSON Format 3.1.3.
+fn refuse_no_metadata(level: MetadataLevel) -> Result<(), ApiError> {
+    if level == MetadataLevel::None {
+        Err(ApiError::new(
+            Code::NotAcceptable,
+            "Changes cannot be written without metadata. Ask for metadata=minimal or metadata=full.",
+        )
+        .target("Accept"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Requirements 4, 5 and 63: tracking is confirmed where a round begins, the page size wherever it was asked for.
+fn applied(x: &Exchange<'_>, link: &Link) -> Applied {
+    let prefer = &x.request.prefer;
+    let mut applied = Applied::default();
+    if let (Some(spelling), Position::Delta { .. }) = (prefer.track_changes, &link.position) {
+        applied.track_changes(spelling);
+    }
+    if let Some((rows, spelling)) = prefer.max_page_size {
+        applied.max_page_size(spelling, rows_a_page(x, Some(rows)));
+    }
+    if let (Some(OmitValues::Nulls), Position::Read { .. }) = (prefer.omit_values, &link.position) {
+        applied.omit_values(OmitValues::Nulls);
+    }
+    applied
+}

@@ -1,0 +1,220 @@
+//! Highwater's own tables: identity, clock, keys, ticks, and the list of what is tracked.
+//!
+//! ```text
+//! highwater_meta   one row: format of these tables, epoch, id of the current key
+//! highwater_clock  one row: version of the newest undo record; which key an insert has announced (see `capture::ddl`)
+//! highwater_key    the keys that links are sealed with; never deleted, only succeeded
+//! highwater_tick   snapshot `version` was the current one at `unix_s`
+//! highwater_table  id, name, incarnation, fingerprint and horizon of each tracked table
+//! ```
+//!
+//! What must hold: the tables exist exactly as long as something is tracked; versions only grow in one epoch.
+
+use highwater_core::{Epoch, KeyRing, SealKey};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use crate::failure::Failure;
+
+/// Grows with every incompatible change of the tables or of the history.
+pub const FORMAT: i64 = 1;
+
+/// The statements that make the tables, in the text that SQLite keeps of them.
+pub(crate) const TABLES: [(&str, &str); 5] = [
+    (
+        "highwater_meta",
+        "CREATE TABLE highwater_meta(one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER, epoch INTEGER, current_key INTEGER)",
+    ),
+    (
+        "highwater_clock",
+        "CREATE TABLE highwater_clock(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER, announced INTEGER, announced_in INTEGER)",
+    ),
+    (
+        "highwater_key",
+        "CREATE TABLE highwater_key(id INTEGER PRIMARY KEY, secret BLOB, created_unix_s INTEGER)",
+    ),
+    ("highwater_tick", "CREATE TABLE highwater_tick(version INTEGER PRIMARY KEY, unix_s INTEGER)"),
+    (
+        "highwater_table",
+        "CREATE TABLE highwater_table(id INTEGER PRIMARY KEY, name TEXT UNIQUE, incarnation INTEGER, fingerprint TEXT, horizon INTEGER)",
+    ),
+];
+
+/// Whether a table (its name in lower case) is one of Highwater's.
+pub(crate) fn is_own_table(name: &str) -> bool {
+    TABLES.iter().any(|(own, _)| *own == name)
+        || name.strip_prefix("highwater_history_").is_some_and(is_number)
+}
+
+/// Whether an index or a trigger (its name in lower case) is one of Highwater's.
+pub(crate) fn is_own_part(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("highwater_") else {
+        return false;
+    };
+    match rest.strip_prefix("history_") {
+        Some(rest) => rest.strip_suffix("_key").is_some_and(is_number),
+        None => rest.split_once('_').is_some_and(|(id, _)| is_number(id)),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Identity and keys of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Identity of the database.
+    pub epoch: Epoch,
+    /// Id of the key that seals.
+    pub current_key: u32,
+    /// Every key.
+    pub keys: Vec<SealKey>,
+}
+
+impl Meta {
+    /// The keys, ready for use; `None` if the current one is missing, which only a damaged database can cause.
+    pub fn key_ring(&self) -> Option<KeyRing> {
+        KeyRing::new(self.current_key, self.keys.iter().cloned())
+    }
+}
+
+/// Reads identity and keys; `None` if nothing in the database is tracked.
+///
+/// # Errors
+///
+/// [`Failure::Refused`] if a newer version of Highwater made the tables, else what SQLite reports.
+pub fn load(connection: &Connection) -> Result<Option<Meta>, Failure> {
+    if !exists(connection)? {
+        return Ok(None);
+    }
+    let Some((format, epoch, current_key)) = connection
+        .query_row("SELECT format, epoch, current_key FROM main.highwater_meta", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?))
+        })
+        .optional()?
+    else {
+        return Ok(None);
+    };
+    if format > FORMAT {
+        return Err(Failure::Refused(format!(
+            "The database is tracked by a newer version of Highwater (format {format}, this program knows {FORMAT}); use that version, or untrack the database with it."
+        )));
+    }
+    let keys = connection
+        .prepare("SELECT id, secret FROM main.highwater_key ORDER BY id")?
+        .query_map([], |row| Ok(SealKey { id: row.get(0)?, secret: row.get(1)? }))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(Some(Meta { epoch: Epoch(epoch.cast_unsigned()), current_key, keys }))
+}
+
+/// Whether Highwater's tables are there.
+pub(crate) fn exists(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'highwater_meta'",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// Creates the tables, with a new identity and a first key. The caller holds a write transaction.
+pub(crate) fn create(connection: &Connection) -> Result<(), Failure> {
+    for (_, sql) in TABLES {
+        connection.execute_batch(sql)?;
+    }
+    let key = SealKey::generate();
+    connection.execute(
+        "INSERT INTO highwater_meta VALUES (1, ?1, ?2, ?3)",
+        params![FORMAT, random(connection)?, key.id],
+    )?;
+    connection.execute("INSERT INTO highwater_clock(one, version) VALUES (1, 0)", [])?;
+    insert_key(connection, &key)?;
+    Ok(())
+}
+
+fn insert_key(connection: &Connection, key: &SealKey) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO main.highwater_key VALUES (?1, ?2, unixepoch())",
+        params![key.id, key.secret],
+    )?;
+    Ok(())
+}
+
+/// A random number that is not 0.
+pub(crate) fn random(connection: &Connection) -> rusqlite::Result<i64> {
+    loop {
+        let number = connection.query_row("SELECT random()", [], |row| row.get(0))?;
+        if number != 0 {
+            return Ok(number);
+        }
+    }
+}
+
+/// The version of the newest undo record. The tables must exist.
+///
+/// # Errors
+///
+/// What SQLite reports.
+pub fn clock(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT version FROM main.highwater_clock", [], |row| row.get(0))
+}
+
+/// Makes a new key the current one. Links that older keys sealed stay valid.
+///
+/// # Errors
+///
+/// [`Failure::Refused`] if nothing is tracked, else what SQLite reports.
+pub fn rotate_key(connection: &mut Connection) -> Result<SealKey, Failure> {
+    let write = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let meta = load(&write)?.ok_or_else(|| {
+        Failure::Refused("Nothing in the database is tracked, so it has no keys; track a table first.".to_owned())
+    })?;
+    let key = loop {
+        let key = SealKey::generate();
+        if meta.keys.iter().all(|k| k.id != key.id) {
+            break key;
+        }
+    };
+    insert_key(&write, &key)?;
+    write.execute("UPDATE main.highwater_meta SET current_key = ?1", [key.id])?;
+    write.commit()?;
+    Ok(key)
+}
+
+/// Notes that the current snapshot is the current one at the given time, in seconds since 1970. Writes nothing if the snapshot has
+/// its tick already, or if nothing is tracked.
+///
+/// # Errors
+///
+/// What SQLite reports.
+pub fn tick(connection: &mut Connection, now_unix_s: i64) -> Result<(), Failure> {
+    if !exists(connection)? || is_ticked(connection, now_unix_s)? {
+        return Ok(());
+    }
+    let write = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have untracked everything in the meantime.
+    if exists(&write)? {
+        tick_within(&write, now_unix_s)?;
+    }
+    write.commit()?;
+    Ok(())
+}
+
+fn is_ticked(connection: &Connection, now_unix_s: i64) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM main.highwater_tick JOIN main.highwater_clock USING (version)) \
+         AND NOT EXISTS (SELECT 1 FROM main.highwater_tick WHERE unix_s > ?1)",
+        [now_unix_s],
+        |row| row.get(0),
+    )
+}
+
+/// [`tick`] inside a write transaction.
+pub(crate) fn tick_within(connection: &Connection, now_unix_s: i64) -> rusqlite::Result<()> {
+    // The system's clock was wrong then, or is now; such a tick would hold up retention until that time.
+    connection.execute("DELETE FROM main.highwater_tick WHERE unix_s > ?1", [now_unix_s])?;
+    connection.execute(
+        "INSERT OR IGNORE INTO main.highwater_tick SELECT version, ?1 FROM main.highwater_clock",
+        [now_unix_s],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! One consistent look at a database: its tables, what tracking each of them would take, and what is there.
+//!
+//! What must hold: a table is *sound* only if every object of its capture exists with exactly the text that this version would
+//! create now, its triggers are younger than all others of the table (SQLite fires the youngest first), and its fingerprint is that of
+//! the table's present schema. Everything else is not tracked.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::capture::ddl::{self, Object, ObjectKind};
+use crate::capture::shape::{self, KeyColumn, Shape};
+use crate::facts::quote;
+use crate::failure::Failure;
+use crate::introspect::raw::{self, RawObject, RawSchema, RawTable};
+use crate::meta;
+
+/// What was found.
+pub(crate) struct Survey {
+    /// `PRAGMA schema_version`.
+    pub(crate) version: u64,
+    /// By name.
+    pub(crate) tables: Vec<Surveyed>,
+    /// Tracked tables that are not sound, or do not exist any more: what is left of their capture must go.
+    pub(crate) unsound: Vec<Registered>,
+    /// Whether Highwater's own tables are there and complete.
+    pub(crate) has_meta: bool,
+    /// Highwater's objects that belong to no sound table.
+    pub(crate) leftovers: Vec<RawObject>,
+}
+
+/// A table, and what is known of its tracking.
+pub(crate) struct Surveyed {
+    pub(crate) raw: RawTable,
+    /// The usable key, if there is one.
+    pub(crate) key: Option<Vec<KeyColumn>>,
+    /// What is needed to track it, or why that is impossible.
+    pub(crate) shape: Result<Shape, String>,
+    pub(crate) health: Health,
+}
+
+/// The state of a table's tracking.
+pub(crate) enum Health {
+    Sound { id: i64, incarnation: u64 },
+    Absent { reason: String },
+}
+
+/// A row of `highwater_table`.
+#[derive(Clone, Debug)]
+pub(crate) struct Registered {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) incarnation: i64,
+    pub(crate) fingerprint: String,
+}
+
+impl Survey {
+    /// Looks. The caller holds a transaction.
+    pub(crate) fn of(connection: &Connection) -> Result<Survey, Failure> {
+        let has_meta = meta::load(connection)?.is_some();
+        let schema = raw::read(connection)?;
+        let registered = if has_meta { read_registered(connection)? } else { Vec::new() };
+        Ok(Survey::judge(schema, registered, has_meta))
+    }
+
+    fn judge(schema: RawSchema, registered: Vec<Registered>, has_meta: bool) -> Survey {
+        let RawSchema { version, tables, objects, collations } = schema;
+        let existing = Existing::of(&objects);
+        let mut unsound = Vec::new();
+        let mut sound = Vec::new();
+        let mut by_name: HashMap<String, Registered> =
+            registered.into_iter().map(|r| (r.name.clone(), r)).collect();
+        let mut surveyed = Vec::new();
+        for raw in tables {
+            let analysed = shape::key_of(&raw, &collations);
+            let (key, shape) = match analysed {
+                Ok(key) => (Some(key.clone()), shape::shape_of(&raw, key)),
+                Err(reason) => (None, Err(reason)),
+            };
+            let registered = by_name.remove(&raw.name);
+            let health = match (&shape, registered) {
+                (Err(reason), registered) => {
+                    unsound.extend(registered);
+                    Health::Absent { reason: reason.clone() }
+                }
+                (Ok(_), None) => Health::Absent { reason: not_tracked(&raw.name) },
+                (Ok(shape), Some(registered)) => {
+                    let wanted = ddl::objects(shape, registered.id);
+                    if existing.is_sound(&raw, &wanted, &registered) {
+                        sound.push(wanted);
+                        Health::Sound {
+                            id: registered.id,
+                            incarnation: registered.incarnation.cast_unsigned(),
+                        }
+                    } else {
+                        unsound.push(registered);
+                        Health::Absent { reason: needs_renewal(&raw.name) }
+                    }
+                }
+            };
+            surveyed.push(Surveyed { raw, key, shape, health });
+        }
+        unsound.extend(by_name.into_values());
+        unsound.sort_by_key(|r| r.id);
+        let leftovers = existing.leftovers(&sound);
+        Survey { version, tables: surveyed, unsound, has_meta, leftovers }
+    }
+}
+
+fn not_tracked(table: &str) -> String {
+    format!("Tracking is not switched on for this table; run `highwater track` for {}.", quote(table))
+}
+
+fn needs_renewal(table: &str) -> String {
+    format!(
+        "The table or its triggers were changed after tracking began; run `highwater track` for {} to begin anew.",
+        quote(table)
+    )
+}
+
+/// Identity of a table's schema and of its capture. Another fingerprint ends all links.
+pub(crate) fn fingerprint(raw: &RawTable, wanted: &[Object]) -> String {
+    let mut hash = Xxh3::new();
+    let mut add = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(&raw.name);
+    add(&raw.sql);
+    for index in raw.indexes.iter().filter(|i| i.unique) {
+        add(index.sql.as_deref().unwrap_or_default());
+    }
+    for object in wanted {
+        add(&object.sql);
+    }
+    format!("{:032x}", hash.digest128())
+}
+
+fn read_registered(connection: &Connection) -> rusqlite::Result<Vec<Registered>> {
+    connection
+        .prepare("SELECT id, name, incarnation, fingerprint FROM main.highwater_table ORDER BY id")?
+        .query_map([], |row| {
+            Ok(Registered {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                incarnation: row.get(2)?,
+                fingerprint: row.get(3)?,
+            })
+        })?
+        .collect()
+}
+
+/// The objects in the schema, by name and by table.
+struct Existing<'a> {
+    by_name: HashMap<&'a str, &'a RawObject>,
+    /// Age of the youngest trigger of each table (name in lower case) that is not ours.
+    youngest_foreign: HashMap<String, i64>,
+}
+
+impl<'a> Existing<'a> {
+    fn of(objects: &'a [RawObject]) -> Existing<'a> {
+        let mut youngest_foreign = HashMap::new();
+        for object in objects {
+            if object.kind == "trigger" && !meta::is_own_part(&object.name) {
+                // The objects come in the order of creation.
+                youngest_foreign.insert(object.table.to_ascii_lowercase(), object.rowid);
+            }
+        }
+        let by_name = objects.iter().map(|o| (o.name.as_str(), o)).collect();
+        Existing { by_name, youngest_foreign }
+    }
+
+    fn is_sound(&self, raw: &RawTable, wanted: &[Object], registered: &Registered) -> bool {
+        let youngest = self.youngest_foreign.get(&raw.name.to_ascii_lowercase()).copied();
+        registered.fingerprint == fingerprint(raw, wanted)
+            && wanted.iter().all(|object| {
+                self.by_name.get(object.name.as_str()).is_some_and(|found| {
+                    found.sql == object.sql
+                        && (object.kind != ObjectKind::Trigger
+                            || youngest.is_none_or(|foreign| foreign < found.rowid))
+                })
+            })
+    }
+
+    /// Highwater's histories and triggers that no sound table wants.
+    fn leftovers(&self, sound: &[Vec<Object>]) -> Vec<RawObject> {
+        let wanted = |name: &str| sound.iter().flatten().any(|o| o.name == name);
+        let mut leftovers: Vec<RawObject> = self
+            .by_name
+            .values()
+            .filter(|o| match o.kind.as_str() {
+                "trigger" | "index" => meta::is_own_part(&o.name),
+                "table" => meta::is_own_table(&o.name) && o.name.starts_with("highwater_history_"),
+                _ => false,
+            })
+            .filter(|o| !wanted(&o.name))
+            .map(|o| (*o).clone())
+            .collect();
+        leftovers.sort_by_key(|o| o.rowid);
+        leftovers
+    }
+}

@@ -1,0 +1,229 @@
+//! Conservation of money: several threads move money between accounts without a pause while clients page.
+//!
+//! No state of the database can be noted here, because it changes all the time. But every committed state has the same total, so
+//! every completed round must show it; a round that mixes two states shows another. What must hold: nothing waits for a time;
+//! the writers write until the clients have read their rounds. What is deliberately absent: filters, which would hide accounts.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::client::{Client, Surroundings};
+use crate::flavour::{Flavour, Kind};
+use crate::follower::{Follower, Turn};
+use crate::history::published;
+use crate::http::Transport;
+use crate::key::EntityKey;
+use crate::lab::{Lab, Outcome, Outside, Which};
+use crate::model::EntitySet;
+use crate::query::{ClientQuery, Version};
+use crate::render::Canon;
+use crate::rng::Rng;
+use crate::schema::{Column, Schema, Table};
+
+/// Accounts at first.
+const ACCOUNTS: i64 = 60;
+/// Money in each.
+const BALANCE: i64 = 1_000;
+
+/// How much a run does.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Programs that write at the same time.
+    pub writers: usize,
+    /// Clients that read at the same time.
+    pub clients: usize,
+    /// Rounds that each client reads.
+    pub rounds: usize,
+}
+
+/// Creates the accounts in both databases; gives the schema.
+pub fn create(lab: &mut dyn Lab) -> Schema {
+    let mut ddl = vec![
+        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, owner TEXT, balance INTEGER NOT NULL)".to_owned(),
+    ];
+    for id in 1..=ACCOUNTS {
+        ddl.push(format!("INSERT INTO accounts VALUES ({id}, 'owner {id}', {BALANCE})"));
+    }
+    lab.create(&ddl);
+    let column = |name: &str, kind| Column { name: name.into(), kind, generated: false, loose: false };
+    let table = Table {
+        name: "accounts".into(),
+        columns: vec![column("id", Kind::Int), column("owner", Kind::Text), column("balance", Kind::Int)],
+        key: vec![0],
+        targets: vec![vec![0]],
+        strict: true,
+        hidden_rowid: None,
+    };
+    Schema { tables: vec![table] }
+}
+
+/// A query over the whole set.
+pub fn whole(set: &EntitySet, version: Version, page_size: usize) -> ClientQuery {
+    ClientQuery {
+        table: 0,
+        set: set.clone(),
+        filter: None,
+        search: None,
+        select: None,
+        version,
+        full_metadata: false,
+        ieee754: false,
+        page_size: Some(page_size),
+    }
+}
+
+/// Runs writers and clients at the same time. Returns how many transactions and rounds there were.
+///
+/// # Errors
+///
+/// A round shows another total, or an account twice; or the copies differ from the database in the end.
+pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), String> {
+    let mut rng = Rng::new(seed);
+    let schema = create(lab);
+    let transport = lab.open();
+    let sets = published(&*transport, &schema)?;
+    let flavour = lab.flavour();
+    let mut clients: Vec<Client> = (0..plan.clients)
+        .map(|number| {
+            let version = if number % 2 == 0 { Version::V4_0 } else { Version::V4_01 };
+            Client::new(number, whole(&sets[0], version, 1 + rng.below(9)))
+        })
+        .collect();
+    let mut writers: Vec<(Box<dyn Outside>, Rng)> = (0..plan.writers)
+        .map(|number| (lab.outside(Which::Served, number), rng.fork()))
+        .collect();
+    let done = AtomicBool::new(false);
+    let (transactions, outcome) = std::thread::scope(|scope| {
+        let (done, transport) = (&done, &*transport);
+        let writing: Vec<_> = writers
+            .iter_mut()
+            .map(|(program, rng)| {
+                scope.spawn(move || {
+                    let mut count = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        count += u64::from(transfer(&mut **program, flavour, rng));
+                    }
+                    count
+                })
+            })
+            .collect();
+        let followers: Vec<&mut Follower> = clients.iter_mut().map(|client| &mut client.follower).collect();
+        let reading: Vec<_> = followers
+            .into_iter()
+            .map(|follower| scope.spawn(move || read_rounds(follower, transport, plan.rounds)))
+            .collect();
+        let outcomes: Vec<_> = reading.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        done.store(true, Ordering::Relaxed);
+        let counts: u64 = writing.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
+        let outcome = outcomes.into_iter().try_for_each(|outcome| {
+            outcome.unwrap_or_else(|_| Err("a client panicked".to_owned()))
+        });
+        (counts, outcome)
+    });
+    outcome?;
+    let around = Surroundings { lab, schema: &schema, transport: &*transport };
+    for client in &mut clients {
+        settle(client, around)?;
+    }
+    Ok((transactions, (plan.clients * (plan.rounds + 1)) as u64))
+}
+
+/// Reads the last changes of a client without writers beside it, and compares its copy with the database.
+fn settle(client: &mut Client, around: Surroundings<'_>) -> Result<(), String> {
+    loop {
+        match client.follower.step(around.transport)?.0 {
+            Turn::Page => {}
+            Turn::Gone => return Err("a link is gone for no reason".to_owned()),
+            Turn::Round { .. } => break,
+        }
+    }
+    let (copy, answer) = (client.follower.copy(), client.state(around).answer());
+    if *copy == answer {
+        return Ok(());
+    }
+    Err(format!("the copy is {copy:?}, the database {answer:?}"))
+}
+
+fn read_rounds(follower: &mut Follower, transport: &dyn Transport, rounds: usize) -> Result<(), String> {
+    let mut done = 0;
+    while done < rounds {
+        match follower.step(transport)?.0 {
+            Turn::Page => {}
+            Turn::Gone => return Err("a link is gone for no reason".to_owned()),
+            Turn::Round { items, .. } => {
+                done += 1;
+                let keys: BTreeSet<&EntityKey> = items.iter().map(|(key, _)| key).collect();
+                if keys.len() < items.len() {
+                    return Err(format!("an account came twice: {items:?}"));
+                }
+                check_total(follower)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a copy is of one committed state.
+///
+/// # Errors
+///
+/// The money is not all there.
+pub fn check_total(follower: &Follower) -> Result<(), String> {
+    let total: i64 = follower.copy().values().filter_map(|entity| whole_number(entity.get("balance")?)).sum();
+    if total == ACCOUNTS * BALANCE {
+        return Ok(());
+    }
+    Err(format!("the total is {total}: {:?}", follower.copy()))
+}
+
+fn whole_number(canon: &Canon) -> Option<i64> {
+    let Canon::Value { text, .. } = canon else {
+        return None;
+    };
+    let (digits, zeros) = text.split_once('e').unwrap_or((text, "0"));
+    Some(digits.parse::<i64>().ok()? * 10_i64.pow(zeros.parse().ok()?))
+}
+
+/// One transaction that keeps the total. Returns whether it was committed.
+pub fn transfer(program: &mut dyn Outside, flavour: &Flavour, rng: &mut Rng) -> bool {
+    let mut account = || 1 + rng.below(ACCOUNTS as usize + 20);
+    let (from, to) = (account(), account());
+    let amount = 1 + rng.below(100);
+    let balance = |id| format!("SELECT balance FROM accounts WHERE id = {id}");
+    let steps = match rng.below(10) {
+        // A new account.
+        0 if from != to => vec![
+            format!("UPDATE accounts SET balance = balance - {amount} WHERE id = {from}"),
+            format!("INSERT INTO accounts VALUES ({to}, 'new', {amount})"),
+        ],
+        // The end of one.
+        1 if from != to => vec![
+            format!("UPDATE accounts SET balance = balance + ({}) WHERE id = {to}", balance(from)),
+            format!("DELETE FROM accounts WHERE id = {from}"),
+        ],
+        // A new number.
+        2 => vec![format!("UPDATE accounts SET id = {to} WHERE id = {from}")],
+        // Two accounts exchange their numbers.
+        3 if from != to => vec![
+            format!("UPDATE accounts SET id = -1 WHERE id = {from}"),
+            format!("UPDATE accounts SET id = {from} WHERE id = {to}"),
+            format!("UPDATE accounts SET id = {to} WHERE id = -1"),
+        ],
+        _ => vec![
+            format!("UPDATE accounts SET balance = balance - {amount} WHERE id = {from}"),
+            format!("UPDATE accounts SET balance = balance + {amount} WHERE id = {to}"),
+        ],
+    };
+    if !matches!(program.execute(flavour.begin_write), Outcome::Done { .. }) {
+        return false;
+    }
+    let whole = steps.iter().all(|sql| matches!(program.execute(sql), Outcome::Done { rows: 1, .. }));
+    // Now and then a transaction that would have been fine is given up.
+    if whole && !rng.chance(10) && matches!(program.execute("COMMIT"), Outcome::Done { .. }) {
+        return true;
+    }
+    if program.in_transaction() {
+        program.execute("ROLLBACK");
+    }
+    false
+}

@@ -1,0 +1,101 @@
+//! The server side of a lab, and the program as one that can be killed.
+//!
+//! What must hold: nothing of a server that was stopped or killed lives on, so the next one starts from the database alone.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::http::{Tcp, Transport};
+
+/// What can be started and stopped.
+pub trait Server: Send {
+    /// Serves the database that `argument` names, after tracking all its tables. What was started before has been stopped.
+    fn start(&mut self, argument: &Path) -> Arc<dyn Transport>;
+
+    /// Ends what was started, if anything was.
+    fn stop(&mut self);}
+
+/// The program `highwater serve`. It is always stopped with `kill -9`, so that every restart is a recovery from a crash.
+#[derive(Debug)]
+pub struct Process {
+    binary: PathBuf,
+    child: Arc<Mutex<Option<Child>>>,
+}
+
+impl Process {
+    /// A server that runs the given program.
+    pub fn new(binary: &Path) -> Process {
+        Process { binary: binary.to_owned(), child: Arc::default() }
+    }
+
+    /// What can kill the server from another thread.
+    pub fn killer(&self) -> Killer {
+        Killer(self.child.clone())
+    }
+}
+
+/// Kills a server.
+#[derive(Clone, Debug)]
+pub struct Killer(Arc<Mutex<Option<Child>>>);
+
+impl Killer {
+    /// Ends the process at once and waits until it is gone. Does nothing if it is gone already.
+    pub fn kill(&self) {
+        let child = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut child) = child {
+            // SIGKILL on Unix. It can only fail if the process has ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Server for Process {
+    fn start(&mut self, argument: &Path) -> Arc<dyn Transport> {
+        self.stop();
+        let mut child = spawn(&self.binary, argument);
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("the server writes text");
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).replace(child);
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .and_then(|address| address.trim_end_matches('/').parse().ok())
+            .unwrap_or_else(|| panic!("the server should be ready, but says {line:?}"));
+        Arc::new(Tcp { address })
+    }
+
+    fn stop(&mut self) {
+        self.killer().kill();
+    }
+}
+
+/// Starts the program and kills it after `moment`, ready or not.
+pub fn start_and_kill(binary: &Path, argument: &Path, moment: impl FnOnce()) {
+    let child = spawn(binary, argument);
+    moment();
+    Killer(Arc::new(Mutex::new(Some(child)))).kill();
+}
+
+fn spawn(binary: &Path, argument: &Path) -> Child {
+    Command::new(binary)
+        .arg("serve")
+        .arg(argument)
+        .args(["--listen", "127.0.0.1:0"])
+        // A directory without a configuration file.
+        .current_dir(argument.parent().unwrap_or(Path::new("/")))
+        .env("HIGHWATER_LOG", "error")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", binary.display()))
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
