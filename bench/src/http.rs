@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context as _, Result, bail};
+use memchr::memmem;
 
 /// A kept connection.
 pub struct Client {
@@ -69,16 +70,15 @@ pub fn target(url: &str) -> &str {
 
 /// The value of a string member of a JSON object, where the value has no escapes (as links have none).
 pub fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
+    let opening = format!("\"{name}\":\"");
     // Links stand at the end of a page, so search from there.
-    let text = std::str::from_utf8(json).ok()?;
-    let start = text.rfind(&format!("\"{name}\":\""))? + name.len() + 4;
-    let end = start + text[start..].find('"')?;
-    Some(&text[start..end])
+    let value = &json[memmem::rfind(json, opening.as_bytes())? + opening.len()..];
+    std::str::from_utf8(&value[..memchr::memchr(b'"', value)?]).ok()
 }
 
 /// How many times `needle` occurs.
 pub fn occurrences(haystack: &[u8], needle: &str) -> usize {
-    std::str::from_utf8(haystack).map_or(0, |text| text.matches(needle).count())
+    memmem::find_iter(haystack, needle).count()
 }
 
 /// Answers every request on every connection with the same response: the ceiling for anything that answers HTTP on this

@@ -16,7 +16,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Builds the release binary if necessary and serves a database with it.
+    /// Serves a database.
     pub fn start(database: &Path) -> Result<Server> {
         let mut child = Command::new(binary()?)
             .arg("serve")
@@ -58,24 +58,22 @@ impl Drop for Server {
     }
 }
 
+/// `HIGHWATER_BINARY`, or the release binary in the target folder.
 fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("HIGHWATER_BINARY") {
+        return Ok(path.into());
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("bench/ is in the root")?;
-    let built = Command::new("cargo")
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--package",
-            "highwater-cli",
-        ])
-        .current_dir(root)
-        .status()?;
-    if !built.success() {
-        bail!("cargo build failed");
+    let binary = root.join("target/release/highwater");
+    if !binary.exists() {
+        bail!(
+            "{} does not exist: run cargo build --release first",
+            binary.display()
+        );
     }
-    Ok(root.join("target/release/highwater"))
+    Ok(binary)
 }
 
 /// Header lines of a request that begins or goes on with a round.

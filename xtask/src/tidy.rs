@@ -105,10 +105,13 @@ fn length(file: &File) -> Option<String> {
         .then(|| format!("{lines} lines; split it by topic (at most {RUST_LINES_MAX})"))
 }
 
-/// Every module says what it is for. `mod.rs` only re-exports.
+/// Every module says what it is for, except those that only re-export (`mod.rs`) or only test their parent.
 fn module_documentation(file: &File) -> Option<String> {
-    let is_module =
-        file.is_rust() && file.path.contains("/src/") && !file.path.ends_with("/mod.rs");
+    let is_module = file.is_rust()
+        && file.path.contains("/src/")
+        && !file.path.contains("/tests/")
+        && !file.path.ends_with("/mod.rs")
+        && !file.path.ends_with("/tests.rs");
     let text = file.text().filter(|_| is_module)?;
     (!text.starts_with("//!")).then(|| "does not begin with //! and what it is for".to_owned())
 }
@@ -144,10 +147,15 @@ fn machine_paths(root: &Path) -> Vec<String> {
 fn machine_path(file: &File, machine_paths: &[String]) -> Option<String> {
     let text = file.text().filter(|_| file.path != "Cargo.lock")?;
     machine_paths.iter().find_map(|path| {
-        Some(format!(
-            "line {} names a path of one machine, {path}",
-            line_with(text, path)?
-        ))
+        // In the middle of a URL or of another path it is only a name.
+        let begins = |line: &str| {
+            line.match_indices(path.as_str()).any(|(at, _)| {
+                !line[..at]
+                    .ends_with(|before: char| before.is_alphanumeric() || ")/.}_-".contains(before))
+            })
+        };
+        let line = text.lines().position(begins)? + 1;
+        Some(format!("line {line} names a path of one machine, {path}"))
     })
 }
 

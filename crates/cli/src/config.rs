@@ -156,7 +156,8 @@ fn line_of(text: &str, offset: usize) -> usize {
 fn plain_message(message: &str) -> String {
     let message = message
         .replace("unknown field", "unknown key")
-        .replace("duplicate field", "duplicate key");
+        .replace("duplicate field", "duplicate key")
+        .replace("expected i64", "expected a whole number");
     let lines: Vec<&str> = message
         .lines()
         .map(str::trim)
@@ -427,7 +428,7 @@ mod tests {
             ("page_size = ", "f.toml:1: "),
             (
                 "[limits]\nbody_max_bytes = \"big\"",
-                "f.toml:2: invalid type: string \"big\", expected i64",
+                "f.toml:2: invalid type: string \"big\", expected a whole number",
             ),
             ("[limits]\nbody_max = 1", "f.toml:2: unknown key `body_max`"),
             (

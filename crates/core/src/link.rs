@@ -24,7 +24,7 @@ pub struct Link {
     pub incarnation: u64,
     /// Hash of everything besides the request that decides which rows and columns are shown.
     pub scope: u64,
-    /// Resource path below the service root, as in the first request (decoded).
+    /// Resource path below the service root, as in the first request, percent-encoded in the dialect's one way.
     pub path: String,
     /// System query options of the defining query, names without `$`, in canonical order.
     pub options: Vec<(String, String)>,

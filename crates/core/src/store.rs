@@ -258,6 +258,9 @@ pub struct Written {
     pub outcome: WriteOutcome,
     /// The key of the row afterwards (of a deleted row: before), in key order.
     pub key: Vec<Value>,
+    /// [`Row::etag`] of what the step wrote, taken inside the transaction: a read afterwards could already see another writer's
+    /// change. `None` for a deleted row.
+    pub etag: Option<u64>,
 }
 
 /// What happened to a row.

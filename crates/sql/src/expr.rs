@@ -9,11 +9,11 @@
 
 mod navigate;
 
-use highwater_core::query::{Arithmetic, Comparison, Function, Logical, Quantifier, Scope};
+use highwater_core::query::{Arithmetic, Comparison, Function, Logical, Scope};
 use highwater_core::{Catalog, Error, Expr};
 use highwater_odata::{PrimitiveType, Value};
 
-use crate::flavour::{Alias, Collation, Flavour, Kind, RowImage, RowRef, Spelling};
+use crate::flavour::{Collation, Flavour, Kind, RowRef, Spelling};
 use crate::text::{Param, Sql};
 
 /// Writes expressions over the rows that are in scope.

@@ -16,7 +16,7 @@ use crate::bind::bind;
 use crate::error::Fault;
 use crate::pool::Session;
 use crate::read::Memory;
-use crate::row::{RowShape, recycle, same};
+use crate::row::{RowShape, recycle};
 use crate::schema::Schema;
 use crate::snapshot::Position;
 
@@ -159,11 +159,10 @@ fn page(
                 continue;
             }
             Verdict::Changed(first) => {
-                let etag = shape.etag(row, first, &mut memory.scratch)?;
                 let values = shape.values(row, first, None, &mut memory.scratch, values)?;
                 sink.entity(&Row {
                     values: &values,
-                    etag,
+                    etag: shape.etag(&values, &mut memory.hashed),
                 });
                 sink.end_entity();
                 values
@@ -201,10 +200,11 @@ fn judge(
         (false, true) => Verdict::Changed(after),
         (true, true) => {
             for position in compared {
-                if !same(
+                let (before, now) = (
                     row.get_ref(IMAGES + position)?,
                     row.get_ref(after + position)?,
-                ) {
+                );
+                if !shape.looks_same(*position, before, now) {
                     return Ok(Verdict::Changed(after));
                 }
             }

@@ -34,4 +34,5 @@ mod temporal;
 pub mod tracking;
 mod write;
 
+pub use snapshot::describe_snapshot;
 pub use store::{Options, SqliteStore};

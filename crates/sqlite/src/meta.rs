@@ -107,17 +107,30 @@ pub fn load(connection: &Connection) -> Result<Option<Meta>, Failure> {
     Ok(Some(Meta { epoch: Epoch(epoch.cast_unsigned()), current_key, keys }))
 }
 
-/// Whether Highwater's tables are there.
+/// Whether Highwater's tables are there. (Every format has the same `highwater_meta`.)
 pub(crate) fn exists(connection: &Connection) -> rusqlite::Result<bool> {
+    let (name, sql) = TABLES[0];
     connection.query_row(
-        "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'highwater_meta'",
-        [],
+        "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 AND sql = ?2",
+        [name, sql],
         |row| row.get(0),
     )
 }
 
 /// Creates the tables, with a new identity and a first key. The caller holds a write transaction.
 pub(crate) fn create(connection: &Connection) -> Result<(), Failure> {
+    for (name, _) in TABLES {
+        let is_taken = connection.query_row(
+            "SELECT count(*) FROM main.sqlite_schema WHERE name = ?1",
+            [name],
+            |row| row.get(0),
+        )?;
+        if is_taken {
+            return Err(Failure::Refused(format!(
+                "The database has something of its own with the name {name}; rename it to have tables tracked."
+            )));
+        }
+    }
     for (_, sql) in TABLES {
         connection.execute_batch(sql)?;
     }

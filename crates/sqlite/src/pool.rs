@@ -31,6 +31,9 @@ pub(crate) struct Access {
     pub(crate) statement_timeout: Duration,
 }
 
+/// Pages that a reading connection keeps in memory, in KiB: a page of a round looks up rows all over its table.
+const READER_CACHE_KIB: i64 = 16 * 1024;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -140,6 +143,7 @@ impl Access {
         connection.pragma_update(None, "foreign_keys", true)?;
         if role == Role::Read {
             connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         }
         // Reads the file's header for the first time: is it a database at all?
         connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))?;

@@ -34,6 +34,7 @@ pub(crate) struct PageRead {
 pub(crate) struct Memory {
     pub(crate) scratch: Scratch,
     pub(crate) values: Vec<ValueRef<'static>>,
+    pub(crate) hashed: Vec<u8>,
 }
 
 /// Reads a page into the sink.
@@ -194,12 +195,11 @@ pub(crate) fn emit(
     sink: &mut dyn RowSink,
     limit: PageLimit,
 ) -> Result<(), Fault> {
-    let etag = shape.etag(row, first, &mut memory.scratch)?;
     let values = std::mem::take(&mut memory.values);
     let values = shape.values(row, first, None, &mut memory.scratch, values)?;
     sink.entity(&Row {
         values: &values,
-        etag,
+        etag: shape.etag(&values, &mut memory.hashed),
     });
     memory.values = recycle(values);
     for expansion in expansions {

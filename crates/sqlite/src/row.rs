@@ -29,7 +29,6 @@ pub(crate) struct RowShape {
 pub(crate) struct Scratch {
     text: String,
     spans: Vec<Option<(usize, usize)>>,
-    bytes: Vec<u8>,
 }
 
 impl RowShape {
@@ -135,52 +134,64 @@ impl RowShape {
         Ok(values)
     }
 
-    /// The hash of the whole row, if the query asks for it.
-    pub(crate) fn etag(
-        &self,
-        row: &Row<'_>,
-        first: usize,
-        scratch: &mut Scratch,
-    ) -> rusqlite::Result<Option<u64>> {
-        if !self.etag {
-            return Ok(None);
+    /// Whether two stored values look the same in a payload. `position` is that of the column in what the statement returns.
+    pub(crate) fn looks_same(&self, position: usize, left: Stored<'_>, right: Stored<'_>) -> bool {
+        if same(left, right) {
+            return true;
         }
-        hash(row, first, self.columns.len(), &mut scratch.bytes).map(Some)
+        match (left, right) {
+            // A space and a `T` are two ways to store one date-time.
+            (Stored::Text(left), Stored::Text(right)) => {
+                self.columns[position].1 == PrimitiveType::DateTimeOffset
+                    && date_time(left).is_some_and(|form| date_time(right) == Some(form))
+            }
+            // Text that is not UTF-8 is shown as the bytes that it is.
+            (Stored::Text(text), Stored::Blob(bytes))
+            | (Stored::Blob(bytes), Stored::Text(text)) => {
+                text == bytes && std::str::from_utf8(text).is_err()
+            }
+            _ => false,
+        }
+    }
+
+    /// The hash of a row with these values, if the query asks for it.
+    pub(crate) fn etag(&self, values: &[ValueRef<'_>], bytes: &mut Vec<u8>) -> Option<u64> {
+        self.etag.then(|| hash(values, bytes))
     }
 }
 
-/// A hash of the exact values of a row: the same values give the same hash, whatever else happens to the database.
-pub(crate) fn hash(
-    row: &Row<'_>,
-    first: usize,
-    len: usize,
-    bytes: &mut Vec<u8>,
-) -> rusqlite::Result<u64> {
-    bytes.clear();
-    for position in first..first + len {
-        match row.get_ref(position)? {
-            Stored::Null => bytes.push(0),
-            Stored::Integer(number) => {
-                bytes.push(1);
-                bytes.extend_from_slice(&number.to_be_bytes());
-            }
-            Stored::Real(number) => {
-                bytes.push(2);
-                bytes.extend_from_slice(&number.to_bits().to_be_bytes());
-            }
-            Stored::Text(text) => {
-                bytes.push(3);
-                bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
-                bytes.extend_from_slice(text);
-            }
-            Stored::Blob(blob) => {
-                bytes.push(4);
-                bytes.extend_from_slice(&(blob.len() as u64).to_be_bytes());
-                bytes.extend_from_slice(blob);
-            }
+/// A hash of a whole row as a payload would show it: the same values give the same hash, whatever else happens to the database.
+/// `bytes` is memory to use again.
+pub(crate) fn hash(values: &[ValueRef<'_>], bytes: &mut Vec<u8>) -> u64 {
+    let mut put = |tag: u8, value: &[u8]| {
+        bytes.push(tag);
+        bytes.extend_from_slice(&(value.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(value);
+    };
+    for value in values {
+        match value {
+            ValueRef::Null => put(0, &[]),
+            ValueRef::Boolean(truth) => put(1, &[u8::from(*truth)]),
+            ValueRef::Integer(number) => put(2, &number.to_be_bytes()),
+            ValueRef::Double(number) => put(3, &number.to_bits().to_be_bytes()),
+            ValueRef::String(text) => put(4, text.as_bytes()),
+            ValueRef::Binary(blob) => put(5, blob),
+            ValueRef::Lexical(_, text) => put(6, text.as_bytes()),
         }
     }
-    Ok(xxh3_64(bytes))
+    let hash = xxh3_64(bytes);
+    bytes.clear();
+    hash
+}
+
+/// The form in which a payload shows a stored date-time.
+fn date_time(stored: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(stored).ok()?;
+    let mut form = String::new();
+    match date_time_form(text, &mut form)? {
+        true => Some(text.to_owned()),
+        false => Some(form),
+    }
 }
 
 /// Whether two stored values are exactly the same: 1 and 1.0 are not.
@@ -287,6 +298,57 @@ mod tests {
         check(Stored::Text(b"1e3"), T::Decimal, ValueRef::String("1e3"));
         check(Stored::Text(b".5"), T::Decimal, ValueRef::String(".5"));
         check(Stored::Integer(7), T::Decimal, ValueRef::Integer(7));
+    }
+
+    #[test]
+    fn values_look_the_same_if_a_payload_shows_them_alike() {
+        let shape = |ty| RowShape {
+            width: 1,
+            columns: vec![(0, ty)],
+            date_times: Vec::new(),
+            etag: false,
+        };
+        for (ty, left, right, expected) in [
+            (
+                T::DateTimeOffset,
+                Stored::Text(b"2024-02-29 12:00:00"),
+                Stored::Text(b"2024-02-29T12:00:00Z"),
+                true,
+            ),
+            (
+                T::DateTimeOffset,
+                Stored::Text(b"2024-02-29"),
+                Stored::Text(b"2024-02-29T00:00:00Z"),
+                true,
+            ),
+            (
+                T::DateTimeOffset,
+                Stored::Text(b"2024-02-29T12:00:00Z"),
+                Stored::Text(b"2024-02-29T13:00:00+01:00"),
+                false,
+            ),
+            (
+                T::DateTimeOffset,
+                Stored::Text(b"x"),
+                Stored::Text(b"y"),
+                false,
+            ),
+            (
+                T::String,
+                Stored::Text(b"2024-02-29 12:00:00"),
+                Stored::Text(b"2024-02-29T12:00:00Z"),
+                false,
+            ),
+            (T::Any, Stored::Integer(1), Stored::Real(1.0), false),
+            (T::Any, Stored::Text(b"\xff"), Stored::Blob(b"\xff"), true),
+            (T::Any, Stored::Text(b"a"), Stored::Blob(b"a"), false),
+        ] {
+            assert_eq!(
+                shape(ty).looks_same(0, left, right),
+                expected,
+                "{left:?} {right:?}"
+            );
+        }
     }
 
     #[test]

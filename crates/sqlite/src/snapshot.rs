@@ -79,6 +79,15 @@ impl Position {
     }
 }
 
+/// A snapshot as an operator reads it: how many undo records had been written, and the anchor. `None` if it is no snapshot of SQLite.
+pub fn describe_snapshot(snapshot: &Snapshot) -> Option<String> {
+    let position = Position::decode(snapshot).ok()?;
+    Some(format!(
+        "version {}, anchor {:016x}",
+        position.version, position.anchor
+    ))
+}
+
 /// Records up to this version may be missing.
 pub(crate) fn horizon(connection: &Connection, history: i64) -> rusqlite::Result<i64> {
     connection

@@ -176,7 +176,10 @@ fn carry_out(write: &Transaction<'_>, survey: &Survey, todo: &Todo) -> Result<En
         list.push(registered.name.clone());
     }
     if !todo.track.is_empty() && !survey.has_meta {
-        drop_meta(write)?;
+        // They may be there without their content, if somebody deleted it.
+        if meta::exists(write)? {
+            drop_meta(write)?;
+        }
         meta::create(write)?;
     }
     for position in &todo.track {

@@ -14,7 +14,7 @@ use highwater_core::store::{
     Condition, Input, WriteOutcome, WriteParams, WriteResult, WriteStep, WriteVerb, Written,
 };
 use highwater_core::{ConstraintKind, Error, Expr};
-use highwater_odata::Value;
+use highwater_odata::{Value, ValueRef};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -128,6 +128,7 @@ impl StepContext<'_> {
                     written: Written {
                         outcome: WriteOutcome::Deleted,
                         key: key_values(self, &found.values),
+                        etag: None,
                     },
                     before: found.values,
                     after: Vec::new(),
@@ -143,6 +144,7 @@ impl StepContext<'_> {
             written: Written {
                 outcome: WriteOutcome::Created,
                 key: key_values(self, &after),
+                etag: Some(self.etag(&after)),
             },
             before: Vec::new(),
             after,
@@ -178,6 +180,7 @@ impl StepContext<'_> {
             written: Written {
                 outcome: WriteOutcome::Updated,
                 key: key_values(self, &after),
+                etag: Some(self.etag(&after)),
             },
             before: found.values,
             after,
@@ -301,6 +304,15 @@ impl StepContext<'_> {
             .violation(ConstraintKind::Scope, Vec::new(), message))
     }
 
+    /// The hash of a row of the step's table.
+    fn etag(self, row: &[Stored]) -> u64 {
+        let columns = &self.schema.catalog.tables[self.step.table].columns;
+        let values = row.iter().zip(columns).map(|(stored, column)| shown_value(stored, column.ty));
+        let values: Vec<Value> = values.collect();
+        let shown: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
+        row::hash(&shown, &mut Vec::new())
+    }
+
     fn ignored(self) -> Fault {
         let table = &self.schema.catalog.tables[self.step.table].name;
         let message = format!("A trigger of {table} ignored the change.");
@@ -324,8 +336,8 @@ fn check(condition: &Condition, etag: u64) -> Result<(), Error> {
     }
 }
 
-/// The value of a stored one, for a key.
-pub(crate) fn key_value(stored: &Stored, ty: highwater_odata::PrimitiveType) -> Value {
+/// The value of a stored one.
+pub(crate) fn shown_value(stored: &Stored, ty: highwater_odata::PrimitiveType) -> Value {
     if let (highwater_odata::PrimitiveType::DateTimeOffset, Stored::Text(text)) = (ty, stored) {
         let mut form = String::new();
         match crate::temporal::date_time_form(text, &mut form) {

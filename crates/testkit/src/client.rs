@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// Follows an earlier delta link again, through all pages, and checks the difference from where it begins. The client's own
-    /// round is not touched. Returns whether there was such a link.
+    /// round is not touched. `None` if there is no such link, otherwise whether the round was completed or the link is gone.
     ///
     /// # Errors
     ///
@@ -131,9 +131,9 @@ impl Client {
         around: Surroundings<'_>,
         rng: &mut Rng,
         trace: &mut Trace,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<Progress>, Failure> {
         if self.issued.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let (link, state) = rng.pick(&self.issued).clone();
         let query = self.follower.query.clone();
@@ -143,13 +143,12 @@ impl Client {
         loop {
             match other.step(around, trace)? {
                 Progress::Page => {}
-                Progress::Round => return Ok(true),
-                Progress::Gone => return Err("an earlier delta link is gone".to_owned().into()),
+                end => return Ok(Some(end)),
             }
         }
     }
 
-    /// Fetches a page again that a skip link led to. Returns whether there was one.
+    /// Fetches a page again that a skip link led to. `None` if there is none, otherwise whether it is there or gone.
     ///
     /// # Errors
     ///
@@ -159,21 +158,24 @@ impl Client {
         around: Surroundings<'_>,
         rng: &mut Rng,
         trace: &mut Trace,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<Progress>, Failure> {
         if self.pages.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let (url, body) = rng.pick(&self.pages);
         trace.note(format_args!("client {}: GET {url} again", self.number));
         let response = self.follower.get(around.transport, url)?;
+        if response.status == 410 {
+            return Ok(Some(Progress::Gone));
+        }
         if response.status != 200 || response.body != *body {
             let first = String::from_utf8_lossy(body);
             return Err(format!("the page was\n{first}\nand now is\n{response:?}").into());
         }
-        Ok(true)
+        Ok(Some(Progress::Page))
     }
 
-    /// Sends a link of its own with one character changed or appended, or with its end cut. Returns whether there was a link.
+    /// Sends a link of its own with one character changed or appended, or with its end cut. `None` if there is no link.
     ///
     /// # Errors
     ///
@@ -183,9 +185,9 @@ impl Client {
         around: Surroundings<'_>,
         rng: &mut Rng,
         trace: &mut Trace,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<Progress>, Failure> {
         if !self.follower.has_link() {
-            return Ok(false);
+            return Ok(None);
         }
         let link = self.follower.url();
         let token = link.rfind('=').ok_or_else(|| format!("no token in {link}"))? + 1;
@@ -195,7 +197,7 @@ impl Client {
         if response.status != 400 {
             return Err(format!("the damaged link {damaged} (was {link}): {response:?}").into());
         }
-        Ok(true)
+        Ok(Some(Progress::Page))
     }
 }
 

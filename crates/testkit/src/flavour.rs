@@ -82,6 +82,8 @@ pub struct Flavour {
     /// A further condition, with `{}` for the column, under which a value in a column of numbers is a number at all; empty
     /// where every value is. What is no number is neither larger nor smaller than one.
     pub number_condition: &'static str,
+    /// The same for texts, which are all that `$search` looks at.
+    pub text_condition: &'static str,
     /// A random number from 1 to 12, another one whenever it is computed.
     pub random_number: &'static str,
     /// How many programs use the database.
@@ -149,6 +151,7 @@ pub static SQLITE: Flavour = Flavour {
     position_function: "instr",
     exact_collation: " COLLATE BINARY",
     number_condition: " AND typeof({}) IN ('integer', 'real')",
+    text_condition: " AND typeof({}) = 'text'",
     random_number: "(1 + abs(random() % 12))",
     outside_programs: 5,
 };

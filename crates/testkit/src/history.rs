@@ -185,13 +185,13 @@ impl History<'_> {
         self.writer.keep_closed = false;
         let (client, fate) = &mut self.clients[number];
         if *fate == Fate::Void && !client.follower.has_link() {
-            return self.replace(number);
+            return self.replace(number, trace);
         }
         let progress = client.step(around, trace)?;
         match (*fate, progress) {
             (Fate::Void, Progress::Gone) => {
                 self.totals.gone += 1;
-                return self.replace(number);
+                return self.replace(number, trace);
             }
             (Fate::Void, _) => return Err("the link of a changed table was answered".to_owned()),
             (Fate::Doubtful, Progress::Gone) => self.totals.gone += 1,
@@ -208,8 +208,9 @@ impl History<'_> {
     }
 
     /// Puts a client with another query in the place of one whose table is not the same any more.
-    fn replace(&mut self, number: usize) -> Result<(), String> {
+    fn replace(&mut self, number: usize, trace: &mut Trace) -> Result<(), String> {
         let query = self.query()?;
+        trace.note(format_args!("client {number} begins anew with {}", query.url()));
         self.clients[number] = (Client::new(number, query), Fate::Valid);
         Ok(())
     }
@@ -223,7 +224,12 @@ impl History<'_> {
             3 => (&mut self.totals.fetched_again, client.fetch_again(around, rng, trace)?),
             _ => (&mut self.totals.damaged, client.damage(around, rng, trace)?),
         };
-        *counter += u64::from(done);
+        match done {
+            None => {}
+            Some(Progress::Gone) if self.writer.wild => {}
+            Some(Progress::Gone) => return Err("an earlier link is gone for no reason".to_owned()),
+            Some(Progress::Page | Progress::Round) => *counter += 1,
+        }
         Ok(())
     }
 

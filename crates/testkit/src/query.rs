@@ -202,8 +202,13 @@ impl Conditions<'_> {
                 self.compare_numbers(rng, name, &sql, number)
             }
             "Boolean" if column.kind == Kind::Bool => {
-                let (odata, number) = *rng.pick(&[("true", "TRUE"), ("false", "FALSE")]);
-                equality(rng, name, &sql, odata, number)
+                let (odata, literal) = *rng.pick(&[("true", "TRUE"), ("false", "FALSE")]);
+                // Not `IS`, which asks in SQLite whether a value is as good as true.
+                let (operator, sql) = match rng.chance(60) {
+                    true => ("eq", format!("coalesce({sql} = {literal}, FALSE)")),
+                    false => ("ne", format!("coalesce({sql} <> {literal}, TRUE)")),
+                };
+                Condition { odata: format!("{name} {operator} {odata}"), sql }
             }
             _ => Condition {
                 odata: format!("{name} ne null"),
@@ -264,18 +269,17 @@ impl Conditions<'_> {
 
     /// The rows in which some text contains the word, whatever the case.
     fn search(&self, rng: &mut Rng) -> Option<Condition> {
-        let word = rng.word(&["a", "null", "Neil"]);
+        let word = *rng.pick(&["a", "null", "Neil"]);
         let texts: Vec<String> = (0..self.set.properties.len())
-            .filter(|at| self.set.properties[*at].ty == "String")
+            .filter(|at| ["String", "PrimitiveType"].contains(&self.set.properties[*at].ty.as_str()))
             .map(|at| {
-                let position = self.flavour.position_function;
+                let (position, column) = (self.flavour.position_function, self.table.column(at));
+                let is_text = self.flavour.text_condition.replace("{}", &column);
                 let lower = word.to_ascii_lowercase();
-                format!("coalesce({position}(lower({}), '{lower}') > 0, FALSE)", self.table.column(at))
+                format!("coalesce({position}(lower({column}), '{lower}') > 0{is_text}, FALSE)")
             })
             .collect();
-        let plain = self.table.columns.iter().all(|column| !column.loose);
-        (plain && !texts.is_empty())
-            .then(|| Condition { odata: word.to_owned(), sql: texts.join(" OR ") })
+        (!texts.is_empty()).then(|| Condition { odata: word.to_owned(), sql: texts.join(" OR ") })
     }
 }
 

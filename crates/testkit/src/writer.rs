@@ -227,7 +227,10 @@ impl Writer {
                 // Announced: SQLite refuses it while a trigger names the column, and capture names all columns.
                 if self.flavour.triggers_pin_columns {
                     trace.note(format_args!("{ddl}; -- may be refused"));
-                    if let Outcome::Refused(_) = self.programs[program].served.execute(&ddl) {
+                    let served = &mut self.programs[program].served;
+                    if let Outcome::Refused(_) = served.execute(&ddl) {
+                        // Within a transaction, SQLite compiles the next statement as if the column were gone.
+                        served.execute(&format!("SELECT 1 FROM {sql}"));
                         return None;
                     }
                     self.programs[program].shadow.execute(&ddl);

@@ -109,7 +109,9 @@ struct QueryOption {
 
 impl Report {
     fn new(link: &Link, current_epoch: bool, now_unix_s: i64) -> Report {
-        let bytes = |snapshot: &Snapshot| hex(&snapshot.0);
+        let bytes = |snapshot: &Snapshot| {
+            highwater::sqlite::describe_snapshot(snapshot).unwrap_or_else(|| hex(&snapshot.0))
+        };
         let (kind, lo, hi, after, shown) = match &link.position {
             Position::Delta { lo } => ("delta link", Some(bytes(lo)), None, None, None),
             Position::Read { hi, after, shown } => (
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_field_of_every_kind_of_link_is_shown() {
-        let lo = Snapshot(vec![5, 1]);
+        let lo = Snapshot([&[5][..], &258_u64.to_be_bytes()].concat());
         let hi = Snapshot(vec![9, 1]);
         let after = Cursor(vec![7]);
         for (position, current, now_unix_s, expected) in [
@@ -260,7 +262,7 @@ option       $filter = City eq @c
 option       @c = 'Ulm'
 page size    as the service likes
 tracking     yes
-lo           0501
+lo           version 5, anchor 0000000000000102
 issued       in the hour from 2023-11-14T22:00:00Z
 expires      2023-11-15T00:00:00Z
 epoch        00000000000000ff
@@ -284,7 +286,7 @@ option       $filter = City eq @c
 option       @c = 'Ulm'
 page size    as the service likes
 tracking     yes
-lo           0501
+lo           version 5, anchor 0000000000000102
 hi           0901
 after        07
 issued       in the hour from 2023-11-14T22:00:00Z

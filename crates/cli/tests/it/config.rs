@@ -41,15 +41,20 @@ fn every_mistake_names_file_and_line() {
             "Orders",
         ),
         (
-            "[tables.Orders]\nentity_set = \"Customers\"",
-            ":2: ",
-            "Customers",
+            "[tables.Customers]
+entity_set = \"X\"
+[tables.Orders]
+entity_set = \"X\"",
+            ":4: ",
+            "X",
         ),
         ("[tables.Orders]\nentity_set = \"1 2\"", ":2: ", "1 2"),
         (
-            "[tables.Orders.properties]\nOrderID = \"Freight\"",
-            ":2: ",
-            "Freight",
+            "[tables.Orders.properties]
+OrderID = \"X\"
+Freight = \"X\"",
+            ":3: ",
+            "X",
         ),
     ] {
         lab.write("c.toml", text);

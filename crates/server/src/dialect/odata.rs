@@ -79,7 +79,7 @@ where
             Err(Halt::Refused(error)) => return Err(error),
             Err(Halt::Gone(reason)) => return Err(Error::Gone(reason).into()),
         };
-        // A name that is unknown, or a link that is void, may be so only in a model that is too old.
+        // A name that is unknown, a body that does not fit or a link that is void may be so only in a model that is too old.
         let fresh = core.fresh_model().await?;
         let is_new = !Arc::ptr_eq(&fresh, &model);
         model = fresh;
@@ -98,6 +98,9 @@ fn is_about_names(error: &ApiError) -> bool {
             | Code::InvalidUrl
             | Code::TypeMismatch
             | Code::InvalidLiteral
+            | Code::InvalidBody
+            | Code::RequiredValue
+            | Code::MethodNotAllowed
             | Code::LinkRecreated
             | Code::LinkScopeChanged
     )
@@ -119,8 +122,14 @@ impl<'a> Exchange<'a> {
             return follow::follow(self).await;
         }
         match bind::resolve(&self.context(), &self.request.url.path)? {
-            Resource::ServiceDocument => root::service_document(self),
-            Resource::Metadata => root::metadata(self),
+            Resource::ServiceDocument => {
+                self.be_current().await?;
+                root::service_document(self)
+            }
+            Resource::Metadata => {
+                self.be_current().await?;
+                root::metadata(self)
+            }
             Resource::Batch => Err(ApiError::new(
                 Code::NotImplemented,
                 "Batch requests are not supported. Send the requests one by one.",
@@ -134,6 +143,16 @@ impl<'a> Exchange<'a> {
                 Method::GET | Method::HEAD => self.read(&rows).await,
                 _ => write::write(self, &rows).await,
             },
+        }
+    }
+
+    /// For answers that come from the model alone, so that no verb of the store finds out that it is too old.
+    async fn be_current(&self) -> Result<(), Halt> {
+        let fresh = self.core.fresh_model().await?;
+        if Arc::ptr_eq(&fresh, self.model) {
+            Ok(())
+        } else {
+            Err(Halt::SchemaChanged)
         }
     }
 

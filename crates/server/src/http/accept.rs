@@ -184,7 +184,11 @@ fn by_header(offers: &[Offer], headers: &HeaderMap, version: Version) -> Option<
                 .take(RANGES_MAX),
         );
     }
-    if ranges.is_empty() && !headers.contains_key(ACCEPT) {
+    let is_silent = headers
+        .get_all(ACCEPT)
+        .iter()
+        .all(|value| value.as_bytes().trim_ascii().is_empty());
+    if is_silent {
         return offers.first().and_then(|offer| offer.with(&[], version));
     }
     // The best weight wins; among equals the more specific range, then the earlier offer.
@@ -325,6 +329,7 @@ mod tests {
         let minimal = "application/json;metadata=minimal";
         for (accept, expected) in [
             ("", minimal),
+            (" ", minimal),
             ("*/*", minimal),
             ("application/*;q=0.1", minimal),
             ("application/json", minimal),

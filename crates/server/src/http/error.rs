@@ -222,12 +222,6 @@ impl ApiError {
         self.0.code
     }
 
-    /// The text for the caller.
-    #[cfg(test)]
-    pub(crate) fn message(&self) -> &str {
-        &self.0.message
-    }
-
     /// The text for the log, if the error is worth an operator's attention.
     pub(crate) fn log_text(&self) -> Option<&str> {
         self.0.log.as_deref()

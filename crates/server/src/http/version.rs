@@ -1,6 +1,7 @@
 //! Version negotiation: `OData-Version` and `OData-MaxVersion` (Protocol 8.1.5 and 8.2.7; requirements 56 to 58).
 
 use http::HeaderMap;
+use http::header::HeaderName;
 
 use super::error::{ApiError, Code};
 
@@ -29,7 +30,7 @@ impl Versions {
     ///
     /// 400 for versions that are malformed or that this service does not speak.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Versions, ApiError> {
-        let response = match header(headers, "odata-maxversion")? {
+        let response = match header(headers, &MAX_VERSION)? {
             None => Version::V4_01,
             Some(number) if number < FOUR => {
                 return Err(unsupported("OData-MaxVersion", "at least 4.0"));
@@ -37,7 +38,7 @@ impl Versions {
             Some(number) if number < FOUR_01 => Version::V4_0,
             Some(_) => Version::V4_01,
         };
-        let request = match header(headers, "odata-version")? {
+        let request = match header(headers, &VERSION)? {
             None => response,
             Some(FOUR) => Version::V4_0,
             Some(FOUR_01) => Version::V4_01,
@@ -55,7 +56,10 @@ const FOUR_01: Number = (4, FRACTION_SCALE / 100);
 const FRACTION_DIGITS: usize = 10;
 const FRACTION_SCALE: u64 = 10_u64.pow(FRACTION_DIGITS as u32);
 
-fn header(headers: &HeaderMap, name: &'static str) -> Result<Option<Number>, ApiError> {
+const MAX_VERSION: HeaderName = HeaderName::from_static("odata-maxversion");
+const VERSION: HeaderName = HeaderName::from_static("odata-version");
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Number>, ApiError> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
@@ -69,7 +73,7 @@ fn header(headers: &HeaderMap, name: &'static str) -> Result<Option<Number>, Api
                 Code::InvalidHeader,
                 format!("{name} must be a version number such as 4.01."),
             )
-            .target(name)
+            .target(name.as_str())
         })
 }
 

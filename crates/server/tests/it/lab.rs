@@ -222,6 +222,7 @@ impl Reply {
 async fn service(file: &std::path::Path, settings: Settings, clock: &Arc<AtomicI64>) -> Service {
     let options = Options {
         retention: settings.retention,
+        busy_timeout: std::time::Duration::from_millis(50),
         ..Options::default()
     };
     let store = SqliteStore::open(file, options).await.unwrap();

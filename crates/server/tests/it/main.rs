@@ -8,6 +8,8 @@ mod lab;
 mod network;
 mod protocol;
 mod reading;
+mod relating;
 mod tracking;
+mod trouble;
 mod write;
 mod writing;

@@ -439,3 +439,52 @@ async fn untracked_answers_are_paged_too() {
     lab.check(&format!("GET {link}"), 200, &["metadata=none\n"])
         .await;
 }
+
+#[tokio::test]
+async fn a_poll_that_found_nothing_is_remembered_until_something_is_written() {
+    let lab = Lab::new().await;
+    let delta = begin(&lab, "Customers?$select=Name")
+        .await
+        .link("deltaLink");
+    let poll = format!("GET {delta}");
+    let first = lab.check(&poll, 200, &["\"value\":[]"]).await;
+    for _ in 0..2 {
+        let again = lab.send(&poll).await;
+        assert_eq!((again.text(), again.status), (first.text(), 200));
+    }
+    // Each kind of answer is remembered for itself.
+    for _ in 0..2 {
+        lab.check(
+            &format!("{poll}\nOData-MaxVersion: 4.0"),
+            200,
+            &["\"@odata.deltaLink\""],
+        )
+        .await;
+        lab.check(
+            &format!("{poll}\nAccept: application/json;metadata=full"),
+            200,
+            &["metadata=full"],
+        )
+        .await;
+        lab.check(&format!("{poll}\nAccept: text/html"), 406, &[])
+            .await;
+        lab.check(&format!("{poll}\nIsolation: strange"), 412, &[])
+            .await;
+        lab.check(
+            &format!("{poll}\nPrefer: track-changes"),
+            200,
+            &["preference-applied"],
+        )
+        .await;
+        lab.check(&poll, 200, &["!preference-applied"]).await;
+        lab.check(&format!("HEAD {delta}"), 200, &[]).await;
+    }
+    lab.sql("UPDATE Orders SET Amount = 5");
+    lab.check(&poll, 200, &["\"value\":[]"]).await;
+    lab.sql("UPDATE Customers SET Name = 'Changed' WHERE Id = 'ALFKI'");
+    lab.check(&poll, 200, &["Changed"]).await;
+    lab.sql("UPDATE Customers SET Name = 'Alfreds' WHERE Id = 'ALFKI'");
+    lab.check(&poll, 200, &["\"value\":[]"]).await;
+    lab.sql("ALTER TABLE Customers ADD COLUMN Extra");
+    lab.check(&poll, 410, &["LinkRecreated"]).await;
+}

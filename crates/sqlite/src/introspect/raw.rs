@@ -16,7 +16,7 @@ pub(crate) struct RawSchema {
     pub(crate) tables: Vec<RawTable>,
     /// Every object that has an SQL text, ours included.
     pub(crate) objects: Vec<RawObject>,
-    /// Names of the collations that this connection knows, in upper case.
+    /// Names of the collations in use that this connection knows, in upper case.
     pub(crate) collations: HashSet<String>,
 }
 
@@ -118,15 +118,9 @@ impl RawTable {
 pub(crate) fn read(connection: &Connection) -> rusqlite::Result<RawSchema> {
     let version =
         connection.query_row("PRAGMA main.schema_version", [], |row| row.get::<_, i64>(0))?;
-    let mut schema = RawSchema {
-        version: version.cast_unsigned(),
-        tables: Vec::new(),
-        objects: read_objects(connection)?,
-        collations: read_collations(connection)?,
-    };
+    let objects = read_objects(connection)?;
     let listed = read_table_list(connection)?;
-    let mut names: Vec<&RawObject> = schema
-        .objects
+    let mut names: Vec<&RawObject> = objects
         .iter()
         .filter(|o| matches!(o.kind.as_str(), "table" | "view"))
         .filter(|o| !is_internal(&o.name))
@@ -144,8 +138,12 @@ pub(crate) fn read(connection: &Connection) -> rusqlite::Result<RawSchema> {
             }
         }
     }
-    schema.tables = tables;
-    Ok(schema)
+    Ok(RawSchema {
+        version: version.cast_unsigned(),
+        collations: known_collations(connection, &tables),
+        tables,
+        objects,
+    })
 }
 
 /// Whether a table or view is SQLite's or Highwater's own. Only the exact names that Highwater uses are taken away from the user:
@@ -161,22 +159,30 @@ fn read_objects(connection: &Connection) -> rusqlite::Result<Vec<RawObject>> {
             "SELECT rowid, type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid",
         )?
         .query_map([], |row| {
+            // A text that is not UTF-8 must not hide the other objects; under the repaired name this one is not found and left out.
+            let text = |i| -> rusqlite::Result<String> {
+                let value = row.get_ref(i)?;
+                Ok(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned())
+            };
             Ok(RawObject {
                 rowid: row.get(0)?,
-                kind: row.get(1)?,
-                name: row.get(2)?,
-                table: row.get(3)?,
-                sql: row.get(4)?,
+                kind: text(1)?,
+                name: text(2)?,
+                table: text(3)?,
+                sql: text(4)?,
             })
         })?
         .collect()
 }
 
-fn read_collations(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
-    connection
-        .prepare("PRAGMA collation_list")?
-        .query_map([], |row| Ok(row.get::<_, String>(1)?.to_ascii_uppercase()))?
-        .collect()
+/// The collations of all columns and indexes that this connection can compare with. (`PRAGMA collation_list` also has those that it
+/// has only heard of.)
+fn known_collations(connection: &Connection, tables: &[RawTable]) -> HashSet<String> {
+    let of_columns = tables.iter().flat_map(|t| &t.columns).map(|c| &c.collation);
+    let of_terms = tables.iter().flat_map(|t| &t.indexes).flat_map(|i| &i.terms).map(|t| &t.collation);
+    let named: HashSet<String> = of_columns.chain(of_terms).map(|c| c.to_ascii_uppercase()).collect();
+    let knows = |name: &String| connection.prepare(&format!("SELECT '' = '' COLLATE {}", quote(name))).is_ok();
+    named.into_iter().filter(knows).collect()
 }
 
 struct Listed {

@@ -8,10 +8,9 @@ use highwater_sql::{Alias, Compiler, Flavour as _, Param, RowImage, RowRef, Sql}
 use rusqlite::types::{Value as Stored, ValueRef as StoredRef};
 use rusqlite::{Row, Statement};
 
-use super::{StepContext, key_value};
+use super::{StepContext, shown_value};
 use crate::bind::bind;
 use crate::error::Fault;
-use crate::row::hash;
 
 /// An existing row.
 pub(super) struct Found {
@@ -48,9 +47,10 @@ pub(super) fn find(context: StepContext<'_>, condition: &Expr) -> Result<Option<
     let Some(row) = rows.next()? else {
         return Ok(None);
     };
+    let values = values(row, 1, columns)?;
     Ok(Some(Found {
-        values: values(row, 1, columns)?,
-        etag: hash(row, 1, columns, &mut Vec::new())?,
+        etag: context.etag(&values),
+        values,
         in_scope: row.get::<_, Option<bool>>(0)?.unwrap_or(false),
     }))
 }
@@ -144,7 +144,7 @@ pub(super) fn key_values(context: StepContext<'_>, values: &[Stored]) -> Vec<Val
     table
         .key
         .iter()
-        .map(|&column| key_value(&values[column], table.columns[column].ty))
+        .map(|&column| shown_value(&values[column], table.columns[column].ty))
         .collect()
 }
 

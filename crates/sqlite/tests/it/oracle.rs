@@ -177,8 +177,10 @@ impl Oracle {
     }
 
     fn equals_twin(&self) -> bool {
-        (0..self.loaded.tables.len()).all(|position| {
-            rows_of(&self.database, &self.loaded, position) == rows_of(&self.twin, &self.loaded, position)
+        let tables = self.loaded.catalog.tables.iter().enumerate();
+        tables.filter(|(_, table)| table.is_tracked()).all(|(position, _)| {
+            rows_of(&self.database, &self.loaded, position)
+                == rows_of(&self.twin, &self.loaded, position)
         })
     }
 

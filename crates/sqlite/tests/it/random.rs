@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::oracle::Oracle;
 
-const ROUNDS: u64 = 250;
+const ROUNDS: u64 = 150;
 const STATEMENTS: u64 = 40;
 
 #[test]

@@ -10,7 +10,7 @@ use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Every request of the demo, and the `curl` lines that it prints, ask for the newer format.
+/// Asks for the newer format.
 pub(super) const MAX_VERSION: &str = "OData-MaxVersion: 4.01";
 /// Asks for a delta link.
 pub(super) const TRACK: &str = "Prefer: track-changes";
@@ -36,16 +36,13 @@ impl Client {
         })
     }
 
-    /// Reads a page. `target` is a path with its query, or a whole link of this service.
-    pub(super) async fn get(&mut self, target: &str) -> anyhow::Result<String> {
-        let target = target
-            .strip_prefix(&format!("http://{}", self.host))
-            .unwrap_or(target);
+    /// Reads a page. `target` is a path with its query, or a whole link of this service; `headers` are lines.
+    pub(super) async fn get(&mut self, target: &str, headers: &[&str]) -> anyhow::Result<String> {
+        let root = format!("http://{}", self.host);
+        let target = target.strip_prefix(&root).unwrap_or(target);
         let mut request = Request::get(target).header(header::HOST, &self.host);
-        for line in [MAX_VERSION, TRACK] {
-            if let Some((name, value)) = line.split_once(": ") {
-                request = request.header(name, value);
-            }
+        for (name, value) in headers.iter().filter_map(|line| line.split_once(": ")) {
+            request = request.header(name, value);
         }
         self.sender.ready().await?;
         let response = self

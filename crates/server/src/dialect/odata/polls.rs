@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use highwater_core::Snapshot;
 use http::Method;
+use http::header::{ACCEPT, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 
 use crate::http::answer::Answer;
@@ -20,16 +21,16 @@ use crate::service::ServiceCore;
 const POLLS_MAX: usize = 1_024;
 
 /// Headers that an answer depends on. Compression comes later.
-const HEADERS: [&str; 9] = [
-    "host",
-    "accept",
-    "odata-maxversion",
-    "odata-version",
-    "prefer",
-    "isolation",
-    "odata-isolation",
-    "if-match",
-    "if-none-match",
+const HEADERS: [HeaderName; 9] = [
+    HOST,
+    ACCEPT,
+    HeaderName::from_static("odata-maxversion"),
+    HeaderName::from_static("odata-version"),
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("isolation"),
+    HeaderName::from_static("odata-isolation"),
+    IF_MATCH,
+    IF_NONE_MATCH,
 ];
 
 /// The answers, by everything in a request that they depend on.
@@ -104,7 +105,7 @@ fn key(parts: &Parts) -> Option<String> {
     }
     let mut key = parts.uri.to_string();
     for (position, name) in HEADERS.iter().enumerate() {
-        for value in parts.headers.get_all(*name) {
+        for value in parts.headers.get_all(name) {
             let _ = write!(key, "\n{position}{}", value.to_str().ok()?);
         }
     }

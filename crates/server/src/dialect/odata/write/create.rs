@@ -42,7 +42,7 @@ pub(super) async fn given(
     Ok(referred(relation, step))
 }
 
-/// A body with nothing in it but the ids of a key.
+/// A body with the key that the path gives instead of its own.
 pub(super) fn with_key(x: &Exchange<'_>, rows: &Rows, body: &EntityBody) -> EntityBody {
     let step = rows.last();
     let ty = x.model.entity_type(step.collection);

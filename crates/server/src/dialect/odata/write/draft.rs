@@ -161,10 +161,11 @@ impl<'x> Draft<'x> {
     }
 
     /// The value that an input is going to have, as far as the request alone tells.
-    pub(super) fn known(&self, input: &Input) -> Option<&Value> {
+    pub(super) fn known<'a>(&'a self, input: &'a Input) -> Option<&'a Value> {
         let (step, column) = match input {
             Input::Written { step, column } => (self.steps.get(*step)?, *column),
-            Input::Value(_) | Input::Default => return None,
+            Input::Value(value) => return Some(value),
+            Input::Default => return None,
         };
         let (values, key) = match &step.verb {
             WriteVerb::Insert { values } => (values.as_slice(), [].as_slice()),

@@ -166,3 +166,154 @@ impl<'m> Subject<'m> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_refusal_names_what_is_to_blame() {
+        use ConstraintKind as K;
+        let model = ServiceModel::build(&fixture::chinook(), &Settings::default()).unwrap();
+        let collection = |name: &str| model.collection_named(name).unwrap();
+        let at = |name: &str, path: &str, deletes: bool| Place {
+            collection: collection(name),
+            path: path.to_owned(),
+            id: None,
+            deletes,
+        };
+        let invoice = at("Invoice", "", false);
+        let line = at("Invoice", "InvoiceLine/3", false);
+        let places = |place: &Place| vec![Place::default(), place.clone()];
+        for (place, kind, table, columns, expected) in [
+            (
+                &invoice,
+                K::Unique,
+                "Invoice",
+                &["InvoiceId"][..],
+                (409, "EntityExists", "InvoiceId"),
+            ),
+            (
+                &invoice,
+                K::Unique,
+                "Invoice",
+                &["Total"],
+                (409, "UniqueConstraint", "Total"),
+            ),
+            (
+                &line,
+                K::Unique,
+                "Invoice",
+                &["Total"],
+                (409, "UniqueConstraint", "InvoiceLine/3/Total"),
+            ),
+            (
+                &invoice,
+                K::NotNull,
+                "Invoice",
+                &["Total"],
+                (400, "RequiredValue", "Total"),
+            ),
+            (
+                &invoice,
+                K::Check,
+                "Invoice",
+                &[],
+                (400, "CheckConstraint", "Invoice"),
+            ),
+            (
+                &line,
+                K::Check,
+                "Invoice",
+                &[],
+                (400, "CheckConstraint", "InvoiceLine/3"),
+            ),
+            (
+                &invoice,
+                K::Type,
+                "Invoice",
+                &["Total"],
+                (400, "InvalidValue", "Total"),
+            ),
+            (
+                &invoice,
+                K::Scope,
+                "Invoice",
+                &[],
+                (403, "OutOfScope", "Invoice"),
+            ),
+            (
+                &invoice,
+                K::Trigger,
+                "Invoice",
+                &[],
+                (400, "RefusedByDatabase", "Invoice"),
+            ),
+            // A reference to nothing, an entity that others refer to, and one of which only the latter can be.
+            (
+                &invoice,
+                K::ForeignKey,
+                "Invoice",
+                &["CustomerId"],
+                (400, "ReferenceConstraint", "CustomerId"),
+            ),
+            (
+                &invoice,
+                K::ForeignKey,
+                "Invoice",
+                &["InvoiceId"],
+                (409, "StillReferenced", "InvoiceId"),
+            ),
+            (
+                &invoice,
+                K::ForeignKey,
+                "Invoice",
+                &[],
+                (400, "ReferenceConstraint", "Invoice"),
+            ),
+            (
+                &at("Invoice", "", true),
+                K::ForeignKey,
+                "Invoice",
+                &[],
+                (409, "StillReferenced", "Invoice"),
+            ),
+            // A cascade or a trigger that reaches another table, or one that the service does not show.
+            (
+                &line,
+                K::NotNull,
+                "Track",
+                &["Name"],
+                (400, "RequiredValue", "Name"),
+            ),
+            (
+                &line,
+                K::NotNull,
+                "Hidden",
+                &["Name"],
+                (400, "RequiredValue", "InvoiceLine/3"),
+            ),
+        ] {
+            let violation = ConstraintViolation {
+                kind,
+                step: 1,
+                table: table.to_owned(),
+                columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+                message: "said".to_owned(),
+            };
+            let error = explain(&model, &places(place), &violation);
+            let (status, code, target) = expected;
+            assert_eq!(error.code().status().as_u16(), status, "{violation:?}");
+            let body = String::from_utf8(error.body().to_vec()).unwrap();
+            let wanted = [
+                format!(r#""code":"{code}""#),
+                format!(r#""target":"{target}""#),
+            ];
+            for text in wanted {
+                assert!(body.contains(&text), "{violation:?} {place:?}\n{body}");
+            }
+        }
+    }
+}

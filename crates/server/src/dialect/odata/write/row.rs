@@ -116,12 +116,8 @@ impl<'x> RowDraft<'x> {
         };
         let agrees = match &*stated {
             // Serialisers write null for what nobody has set.
-            Input::Value(Value::Null) => true,
-            Input::Value(value) => known == Some(value),
-            Input::Default => true,
-            written @ Input::Written { .. } => {
-                *written == input || (known.is_some() && draft.known(written) == known)
-            }
+            Input::Value(Value::Null) | Input::Default => true,
+            stated => *stated == input || (known.is_some() && draft.known(stated) == known),
         };
         if !agrees {
             return Err(self.contradiction(column, navigation));

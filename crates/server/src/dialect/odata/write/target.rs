@@ -114,6 +114,16 @@ pub(super) async fn resolve(
         if found.contains_key(id) {
             continue;
         }
+        if id.len() > x.core.settings.limits.url_max_bytes {
+            return Err(ApiError::new(
+                Code::InvalidBody,
+                format!(
+                    "An id in the request is longer than {} bytes.",
+                    x.core.settings.limits.url_max_bytes
+                ),
+            )
+            .into());
+        }
         let rows = match ids::rows_of(x, below_request(x, id)) {
             Ok(rows) => rows,
             Err(error) if error.code() == Code::NotFound => {

@@ -1,0 +1,46 @@
+//! Databases that are locked, away, damaged or read-only: a clear answer, and recovery without a restart.
+
+use crate::lab::Lab;
+
+const NEW_CUSTOMER: &str =
+    "POST Customers\nContent-Type: application/json\n\n{\"Id\":\"NEW\",\"Name\":\"N\"}";
+
+#[tokio::test]
+async fn a_locked_database_is_503_until_it_is_free() {
+    let lab = Lab::new().await;
+    let other = rusqlite::Connection::open(&lab.file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lab.check(NEW_CUSTOMER, 503, &["Busy", "retry-after: "])
+        .await;
+    // Readers do not wait for writers.
+    lab.check("GET Customers/$count", 200, &["\n\n3"]).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    lab.check(NEW_CUSTOMER, 201, &[]).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_or_damaged_is_an_error_until_it_is_back() {
+    let lab = Lab::new().await;
+    let delta = lab
+        .send("GET Customers\nPrefer: track-changes")
+        .await
+        .link("deltaLink");
+    lab.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    let away = lab.file.with_extension("away");
+    std::fs::rename(&lab.file, &away).unwrap();
+    lab.check("GET Customers", 503, &["Unavailable", "retry-after: "])
+        .await;
+    lab.check("GET /health", 503, &["Unavailable"]).await;
+    std::fs::write(
+        &lab.file,
+        "this is no database, but long enough to be looked at".repeat(100),
+    )
+    .unwrap();
+    lab.check("GET Customers", 500, &["DatabaseDamaged", "!SELECT"])
+        .await;
+    std::fs::rename(&away, &lab.file).unwrap();
+    lab.check("GET Customers", 200, &["ALFKI"]).await;
+    lab.check(&format!("GET {delta}"), 200, &["\"value\":[]"])
+        .await;
+    lab.check("GET /health", 200, &[]).await;
+}
