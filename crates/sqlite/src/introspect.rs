@@ -25,8 +25,11 @@ use raw::{RawKind, RawTable};
 ///
 /// [`Failure::Refused`] if a newer version of Highwater tracks the database, else what SQLite reports.
 pub fn load(connection: &Connection) -> Result<Loaded, Failure> {
-    let transaction =
-        if connection.is_autocommit() { Some(connection.unchecked_transaction()?) } else { None };
+    let transaction = if connection.is_autocommit() {
+        Some(connection.unchecked_transaction()?)
+    } else {
+        None
+    };
     let survey = Survey::of(connection)?;
     if let Some(transaction) = transaction {
         transaction.commit()?;
@@ -35,10 +38,20 @@ pub fn load(connection: &Connection) -> Result<Loaded, Failure> {
 }
 
 fn loaded(survey: &Survey) -> Loaded {
-    let (mut tables, facts) = survey.tables.iter().map(table).collect::<(Vec<_>, Vec<_>)>();
+    let (mut tables, facts) = survey
+        .tables
+        .iter()
+        .map(table)
+        .collect::<(Vec<_>, Vec<_>)>();
     let raw: Vec<_> = survey.tables.iter().map(|t| &t.raw).collect();
     relations::add(&mut tables, &raw);
-    Loaded { catalog: Catalog { version: survey.version, tables }, tables: facts }
+    Loaded {
+        catalog: Catalog {
+            version: survey.version,
+            tables,
+        },
+        tables: facts,
+    }
 }
 
 fn table(surveyed: &Surveyed) -> (Table, TableFacts) {
@@ -49,8 +62,12 @@ fn table(surveyed: &Surveyed) -> (Table, TableFacts) {
         Health::Absent { .. } => None,
     };
     let tracking = match &surveyed.health {
-        Health::Sound { incarnation, .. } => Tracking::Tracked { incarnation: *incarnation },
-        Health::Absent { reason } => Tracking::Untracked { reason: reason.clone() },
+        Health::Sound { incarnation, .. } => Tracking::Tracked {
+            incarnation: *incarnation,
+        },
+        Health::Absent { reason } => Tracking::Untracked {
+            reason: reason.clone(),
+        },
     };
     let table = Table {
         schema: None,

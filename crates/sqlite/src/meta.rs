@@ -32,7 +32,10 @@ pub(crate) const TABLES: [(&str, &str); 5] = [
         "highwater_key",
         "CREATE TABLE highwater_key(id INTEGER PRIMARY KEY, secret BLOB, created_unix_s INTEGER)",
     ),
-    ("highwater_tick", "CREATE TABLE highwater_tick(version INTEGER PRIMARY KEY, unix_s INTEGER)"),
+    (
+        "highwater_tick",
+        "CREATE TABLE highwater_tick(version INTEGER PRIMARY KEY, unix_s INTEGER)",
+    ),
     (
         "highwater_table",
         "CREATE TABLE highwater_table(id INTEGER PRIMARY KEY, name TEXT UNIQUE, incarnation INTEGER, fingerprint TEXT, horizon INTEGER)",
@@ -42,7 +45,9 @@ pub(crate) const TABLES: [(&str, &str); 5] = [
 /// Whether a table (its name in lower case) is one of Highwater's.
 pub(crate) fn is_own_table(name: &str) -> bool {
     TABLES.iter().any(|(own, _)| *own == name)
-        || name.strip_prefix("highwater_history_").is_some_and(is_number)
+        || name
+            .strip_prefix("highwater_history_")
+            .is_some_and(is_number)
 }
 
 /// Whether an index or a trigger (its name in lower case) is one of Highwater's.
@@ -88,9 +93,17 @@ pub fn load(connection: &Connection) -> Result<Option<Meta>, Failure> {
         return Ok(None);
     }
     let Some((format, epoch, current_key)) = connection
-        .query_row("SELECT format, epoch, current_key FROM main.highwater_meta", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?))
-        })
+        .query_row(
+            "SELECT format, epoch, current_key FROM main.highwater_meta",
+            [],
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, u32>(2)?,
+                ))
+            },
+        )
         .optional()?
     else {
         return Ok(None);
@@ -102,9 +115,18 @@ pub fn load(connection: &Connection) -> Result<Option<Meta>, Failure> {
     }
     let keys = connection
         .prepare("SELECT id, secret FROM main.highwater_key ORDER BY id")?
-        .query_map([], |row| Ok(SealKey { id: row.get(0)?, secret: row.get(1)? }))?
+        .query_map([], |row| {
+            Ok(SealKey {
+                id: row.get(0)?,
+                secret: row.get(1)?,
+            })
+        })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(Some(Meta { epoch: Epoch(epoch.cast_unsigned()), current_key, keys }))
+    Ok(Some(Meta {
+        epoch: Epoch(epoch.cast_unsigned()),
+        current_key,
+        keys,
+    }))
 }
 
 /// Whether Highwater's tables are there. (Every format has the same `highwater_meta`.)
@@ -139,7 +161,10 @@ pub(crate) fn create(connection: &Connection) -> Result<(), Failure> {
         "INSERT INTO highwater_meta VALUES (1, ?1, ?2, ?3)",
         params![FORMAT, random(connection)?, key.id],
     )?;
-    connection.execute("INSERT INTO highwater_clock(one, version) VALUES (1, 0)", [])?;
+    connection.execute(
+        "INSERT INTO highwater_clock(one, version) VALUES (1, 0)",
+        [],
+    )?;
     insert_key(connection, &key)?;
     Ok(())
 }
@@ -168,7 +193,9 @@ pub(crate) fn random(connection: &Connection) -> rusqlite::Result<i64> {
 ///
 /// What SQLite reports.
 pub fn clock(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT version FROM main.highwater_clock", [], |row| row.get(0))
+    connection.query_row("SELECT version FROM main.highwater_clock", [], |row| {
+        row.get(0)
+    })
 }
 
 /// Makes a new key the current one. Links that older keys sealed stay valid.
@@ -178,7 +205,51 @@ pub fn clock(connection: &Connection) -> rusqlite::Result<i64> {
 /// [`Failure::Refused`] if nothing is tracked, else what SQLite reports.
 pub fn rotate_key(connection: &mut Connection) -> Result<SealKey, Failure> {
     let write = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let meta = load(&write)?.ok_or_else(|| {
+    let key = rotate_key_within(&write)?;
+    write.commit()?;
+    Ok(key)
+}
+
+/// [`rotate_key`] if the current key is at least as old as `age_max_s` at the given time, in seconds since 1970. Of several processes that
+/// find it too old, one rotates. Writes nothing if the key is younger, or if nothing is tracked.
+///
+/// # Errors
+///
+/// What SQLite reports.
+pub fn rotate_old_key(
+    connection: &mut Connection,
+    now_unix_s: i64,
+    age_max_s: i64,
+) -> Result<bool, Failure> {
+    if !exists(connection)? || !is_key_old(connection, now_unix_s, age_max_s)? {
+        return Ok(false);
+    }
+    let write = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have rotated, or untracked everything, in the meantime.
+    let rotates = exists(&write)? && is_key_old(&write, now_unix_s, age_max_s)?;
+    if rotates {
+        rotate_key_within(&write)?;
+    }
+    write.commit()?;
+    Ok(rotates)
+}
+
+/// A key that is younger than now by as much was made while the system's clock was wrong; it is succeeded as well.
+fn is_key_old(
+    connection: &Connection,
+    now_unix_s: i64,
+    age_max_s: i64,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM main.highwater_meta JOIN main.highwater_key ON id = current_key \
+         WHERE abs(?1 - created_unix_s) >= ?2)",
+        [now_unix_s, age_max_s],
+        |row| row.get(0),
+    )
+}
+
+fn rotate_key_within(write: &Connection) -> Result<SealKey, Failure> {
+    let meta = load(write)?.ok_or_else(|| {
         Failure::Refused("Nothing in the database is tracked, so it has no keys; track a table first.".to_owned())
     })?;
     let key = loop {
@@ -187,9 +258,8 @@ pub fn rotate_key(connection: &mut Connection) -> Result<SealKey, Failure> {
             break key;
         }
     };
-    insert_key(&write, &key)?;
+    insert_key(write, &key)?;
     write.execute("UPDATE main.highwater_meta SET current_key = ?1", [key.id])?;
-    write.commit()?;
     Ok(key)
 }
 
@@ -224,7 +294,10 @@ fn is_ticked(connection: &Connection, now_unix_s: i64) -> rusqlite::Result<bool>
 /// [`tick`] inside a write transaction.
 pub(crate) fn tick_within(connection: &Connection, now_unix_s: i64) -> rusqlite::Result<()> {
     // The system's clock was wrong then, or is now; such a tick would hold up retention until that time.
-    connection.execute("DELETE FROM main.highwater_tick WHERE unix_s > ?1", [now_unix_s])?;
+    connection.execute(
+        "DELETE FROM main.highwater_tick WHERE unix_s > ?1",
+        [now_unix_s],
+    )?;
     connection.execute(
         "INSERT OR IGNORE INTO main.highwater_tick SELECT version, ?1 FROM main.highwater_clock",
         [now_unix_s],

@@ -81,7 +81,11 @@ fn has_work(connection: &Connection, horizon: i64) -> rusqlite::Result<bool> {
     if behind {
         return Ok(true);
     }
-    for table in histories(connection)?.iter().map(String::as_str).chain(["highwater_tick"]) {
+    for table in histories(connection)?
+        .iter()
+        .map(String::as_str)
+        .chain(["highwater_tick"])
+    {
         let superfluous = connection.query_row(
             &format!(
                 "SELECT EXISTS (SELECT 1 FROM main.{table} WHERE version < \

@@ -70,7 +70,9 @@ fn table_status(
             |row| row.get(0),
         )
         .optional()?;
-    status.warnings.extend(null_key_warning(connection, table, facts)?);
+    status
+        .warnings
+        .extend(null_key_warning(connection, table, facts)?);
     if status.history_rows > HISTORY_ROWS_WARN {
         status.warnings.push(format!(
             "The history has {} records; a shorter retention keeps it smaller.",
@@ -109,8 +111,7 @@ fn null_key_warning(
 }
 
 fn journal_warning(connection: &Connection) -> Result<Option<String>, Failure> {
-    let mode: String =
-        connection.query_row("PRAGMA main.journal_mode", [], |row| row.get(0))?;
+    let mode: String = connection.query_row("PRAGMA main.journal_mode", [], |row| row.get(0))?;
     Ok((!mode.eq_ignore_ascii_case("wal")).then(|| {
         format!(
             "The database uses journal mode {mode}, in which readers and writers wait for each other; `PRAGMA journal_mode = WAL` avoids that."
@@ -119,5 +120,7 @@ fn journal_warning(connection: &Connection) -> Result<Option<String>, Failure> {
 }
 
 fn count(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
-    connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|n| n.unsigned_abs())
+    connection
+        .query_row(sql, [], |row| row.get::<_, i64>(0))
+        .map(|n| n.unsigned_abs())
 }

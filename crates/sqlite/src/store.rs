@@ -28,6 +28,8 @@ use crate::{introspect, meta, retention, status, tracking};
 const PRUNED_PER_STEP_MAX: u64 = 1_000;
 /// How often the time of the current snapshot is noted and old history looked for.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a key seals new links until another one succeeds it. What it has sealed can be opened for ever.
+const KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Reading connections at least.
 const READERS_MIN: usize = 2;
 
@@ -112,8 +114,8 @@ impl SqliteStore {
         Ok(SqliteStore { inner })
     }
 
-    /// Notes which snapshot is the current one, minute by minute, and deletes history that is older than the retention, in small
-    /// steps. Spawn it: it ends when the store is dropped.
+    /// Notes which snapshot is the current one, minute by minute, deletes history that is older than the retention, in small
+    /// steps, and rotates the key that seals links every 30 days. Spawn it: it ends when the store is dropped.
     pub async fn maintain(store: Weak<SqliteStore>) {
         let mut interval = tokio::time::interval(MAINTENANCE_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -153,6 +155,7 @@ impl SqliteStore {
             Err(Error::ReadOnly(_)) => return Ok(()),
             other => other?,
         }
+        inner.rotate_key(now).await?;
         loop {
             let more = inner
                 .pool
@@ -205,12 +208,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let inner = &self.inner;
             if refresh && inner.schema().meta.is_some() {
-                let meta = inner
-                    .pool
-                    .read(|session| Ok(meta::load(&session.connection)?))
-                    .await?;
-                let keys = key_ring(meta.as_ref(), &inner.own_key)?;
-                *inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+                inner.refresh_keys().await?;
             }
             Ok(Arc::clone(
                 &inner.keys.read().unwrap_or_else(PoisonError::into_inner),
@@ -294,6 +292,32 @@ impl Store for SqliteStore {
 impl Inner {
     fn schema(&self) -> Arc<Schema> {
         Arc::clone(&self.schema.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets a new key seal if the current one is too old, and learns of a key that another process has made.
+    async fn rotate_key(&self, now_unix_s: i64) -> Result<(), Error> {
+        let age_max_s = KEY_AGE_MAX.as_secs().cast_signed();
+        let rotated = self
+            .pool
+            .write(move |session| {
+                let connection = &mut session.connection;
+                Ok(meta::rotate_old_key(connection, now_unix_s, age_max_s)?)
+            })
+            .await?;
+        if rotated {
+            tracing::info!("a new key seals links from now on; older links stay valid");
+        }
+        self.refresh_keys().await
+    }
+
+    async fn refresh_keys(&self) -> Result<(), Error> {
+        let meta = self
+            .pool
+            .read(|session| Ok(meta::load(&session.connection)?))
+            .await?;
+        let keys = key_ring(meta.as_ref(), &self.own_key)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
     }
 
     /// Reads the schema anew. The caller holds [`Self::reading`].

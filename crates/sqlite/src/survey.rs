@@ -60,17 +60,28 @@ impl Survey {
     pub(crate) fn of(connection: &Connection) -> Result<Survey, Failure> {
         let has_meta = meta::load(connection)?.is_some();
         let schema = raw::read(connection)?;
-        let registered = if has_meta { read_registered(connection)? } else { Vec::new() };
+        let registered = if has_meta {
+            read_registered(connection)?
+        } else {
+            Vec::new()
+        };
         Ok(Survey::judge(schema, registered, has_meta))
     }
 
     fn judge(schema: RawSchema, registered: Vec<Registered>, has_meta: bool) -> Survey {
-        let RawSchema { version, tables, objects, collations } = schema;
+        let RawSchema {
+            version,
+            tables,
+            objects,
+            collations,
+        } = schema;
         let existing = Existing::of(&objects);
         let mut unsound = Vec::new();
         let mut sound = Vec::new();
-        let mut by_name: HashMap<String, Registered> =
-            registered.into_iter().map(|r| (r.name.clone(), r)).collect();
+        let mut by_name: HashMap<String, Registered> = registered
+            .into_iter()
+            .map(|r| (r.name.clone(), r))
+            .collect();
         let mut surveyed = Vec::new();
         for raw in tables {
             let analysed = shape::key_of(&raw, &collations);
@@ -82,9 +93,13 @@ impl Survey {
             let health = match (&shape, registered) {
                 (Err(reason), registered) => {
                     unsound.extend(registered);
-                    Health::Absent { reason: reason.clone() }
+                    Health::Absent {
+                        reason: reason.clone(),
+                    }
                 }
-                (Ok(_), None) => Health::Absent { reason: not_tracked(&raw.name) },
+                (Ok(_), None) => Health::Absent {
+                    reason: not_tracked(&raw.name),
+                },
                 (Ok(shape), Some(registered)) => {
                     let wanted = ddl::objects(shape, registered.id);
                     if existing.is_sound(&raw, &wanted, &registered) {
@@ -95,21 +110,37 @@ impl Survey {
                         }
                     } else {
                         unsound.push(registered);
-                        Health::Absent { reason: needs_renewal(&raw.name) }
+                        Health::Absent {
+                            reason: needs_renewal(&raw.name),
+                        }
                     }
                 }
             };
-            surveyed.push(Surveyed { raw, key, shape, health });
+            surveyed.push(Surveyed {
+                raw,
+                key,
+                shape,
+                health,
+            });
         }
         unsound.extend(by_name.into_values());
         unsound.sort_by_key(|r| r.id);
         let leftovers = existing.leftovers(&sound);
-        Survey { version, tables: surveyed, unsound, has_meta, leftovers }
+        Survey {
+            version,
+            tables: surveyed,
+            unsound,
+            has_meta,
+            leftovers,
+        }
     }
 }
 
 fn not_tracked(table: &str) -> String {
-    format!("Tracking is not switched on for this table; run `highwater track` for {}.", quote(table))
+    format!(
+        "Tracking is not switched on for this table; run `highwater track` for {}.",
+        quote(table)
+    )
 }
 
 fn needs_renewal(table: &str) -> String {
@@ -168,11 +199,17 @@ impl<'a> Existing<'a> {
             }
         }
         let by_name = objects.iter().map(|o| (o.name.as_str(), o)).collect();
-        Existing { by_name, youngest_foreign }
+        Existing {
+            by_name,
+            youngest_foreign,
+        }
     }
 
     fn is_sound(&self, raw: &RawTable, wanted: &[Object], registered: &Registered) -> bool {
-        let youngest = self.youngest_foreign.get(&raw.name.to_ascii_lowercase()).copied();
+        let youngest = self
+            .youngest_foreign
+            .get(&raw.name.to_ascii_lowercase())
+            .copied();
         registered.fingerprint == fingerprint(raw, wanted)
             && wanted.iter().all(|object| {
                 self.by_name.get(object.name.as_str()).is_some_and(|found| {

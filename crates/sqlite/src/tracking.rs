@@ -128,7 +128,10 @@ fn todo(survey: &Survey, policy: &Policy) -> Result<Todo, Failure> {
         for name in names {
             let surveyed = find(survey, name)?;
             if let Err(reason) = &surveyed.shape {
-                return Err(Failure::Refused(format!("{} cannot be tracked. {reason}", quote(name))));
+                return Err(Failure::Refused(format!(
+                    "{} cannot be tracked. {reason}",
+                    quote(name)
+                )));
             }
         }
     }
@@ -156,14 +159,24 @@ fn todo(survey: &Survey, policy: &Policy) -> Result<Todo, Failure> {
 fn find<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed, Failure> {
     let tables = &survey.tables;
     let exact = tables.iter().find(|t| t.raw.name == name);
-    exact.or_else(|| tables.iter().find(|t| t.raw.name.eq_ignore_ascii_case(name))).ok_or_else(|| {
-        let names: Vec<_> = tables.iter().map(|t| quote(&t.raw.name)).collect();
-        Failure::Refused(format!(
-            "There is no table {}; the database has {}.",
-            quote(name),
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        ))
-    })
+    exact
+        .or_else(|| {
+            tables
+                .iter()
+                .find(|t| t.raw.name.eq_ignore_ascii_case(name))
+        })
+        .ok_or_else(|| {
+            let names: Vec<_> = tables.iter().map(|t| quote(&t.raw.name)).collect();
+            Failure::Refused(format!(
+                "There is no table {}; the database has {}.",
+                quote(name),
+                if names.is_empty() {
+                    "none".to_owned()
+                } else {
+                    names.join(", ")
+                }
+            ))
+        })
 }
 
 fn carry_out(write: &Transaction<'_>, survey: &Survey, todo: &Todo) -> Result<Ensured, Failure> {
@@ -171,8 +184,15 @@ fn carry_out(write: &Transaction<'_>, survey: &Survey, todo: &Todo) -> Result<En
     drop_leftovers(write, survey)?;
     for registered in &survey.unsound {
         forget(write, registered.id)?;
-        let again = todo.track.iter().any(|p| survey.tables[*p].raw.name == registered.name);
-        let list = if again { &mut ensured.renewed } else { &mut ensured.forgotten };
+        let again = todo
+            .track
+            .iter()
+            .any(|p| survey.tables[*p].raw.name == registered.name);
+        let list = if again {
+            &mut ensured.renewed
+        } else {
+            &mut ensured.forgotten
+        };
         list.push(registered.name.clone());
     }
     if !todo.track.is_empty() && !survey.has_meta {
@@ -238,7 +258,9 @@ fn drop_leftovers(write: &Transaction<'_>, survey: &Survey) -> Result<(), Failur
 
 fn drop_meta_if_unused(write: &Transaction<'_>) -> Result<(), Failure> {
     if !meta::exists(write)?
-        || write.query_row("SELECT count(*) FROM highwater_table", [], |row| row.get::<_, i64>(0))? > 0
+        || write.query_row("SELECT count(*) FROM highwater_table", [], |row| {
+            row.get::<_, i64>(0)
+        })? > 0
     {
         return Ok(());
     }

@@ -307,7 +307,10 @@ impl StepContext<'_> {
     /// The hash of a row of the step's table.
     fn etag(self, row: &[Stored]) -> u64 {
         let columns = &self.schema.catalog.tables[self.step.table].columns;
-        let values = row.iter().zip(columns).map(|(stored, column)| shown_value(stored, column.ty));
+        let values = row
+            .iter()
+            .zip(columns)
+            .map(|(stored, column)| shown_value(stored, column.ty));
         let values: Vec<Value> = values.collect();
         let shown: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
         row::hash(&shown, &mut Vec::new())

@@ -488,3 +488,27 @@ async fn a_poll_that_found_nothing_is_remembered_until_something_is_written() {
     lab.sql("ALTER TABLE Customers ADD COLUMN Extra");
     lab.check(&poll, 410, &["LinkRecreated"]).await;
 }
+
+#[tokio::test]
+async fn requirement_50_a_follower_of_a_part_sees_the_key_from_the_first_round_on_and_no_entity_tag()
+ {
+    let lab = Lab::new().await;
+    let first = begin(&lab, "Customers?$select=Name").await;
+    assert!(
+        first.items().iter().all(|item| item.contains("\"Id\":")),
+        "{}",
+        first.text()
+    );
+    lab.sql("UPDATE Customers SET Name = 'New' WHERE Id = 'ALFKI'");
+    let later = lab.send(&format!("GET {}", first.link("deltaLink"))).await;
+    assert!(
+        later.text().contains("\"Id\":\"ALFKI\",\"Name\":\"New\""),
+        "{}",
+        later.text()
+    );
+    for answer in [first, later] {
+        assert!(!answer.text().contains("@etag"), "{}", answer.text());
+    }
+    // Who sees everything gets every change, so the tag is never out of date.
+    assert!(begin(&lab, "Customers").await.text().contains("@etag"));
+}

@@ -411,3 +411,20 @@ async fn every_write_shows_up_in_the_next_round() {
         }
     }
 }
+
+#[tokio::test]
+async fn requirement_78_an_answer_without_body_has_the_tag_of_what_was_written() {
+    let lab = lab().await;
+    for (line, body, entity) in [
+        ("PATCH Label('old')", r#"{"Weight":7}"#, "Label('old')"),
+        ("PUT Person(2)", r#"{"Name":"Benno"}"#, "Person(2)"),
+        ("POST Label", r#"{"Word":"new"}"#, "Label('new')"),
+    ] {
+        let written = lab
+            .send(&request(line, &["Prefer: return=minimal"], body))
+            .await;
+        assert_eq!(written.status, 204, "{}", written.text());
+        let read = lab.send(&format!("GET {entity}")).await;
+        assert_eq!(written.header("etag"), read.header("etag"), "{line}");
+    }
+}

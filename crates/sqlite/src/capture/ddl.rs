@@ -50,15 +50,29 @@ pub(crate) enum ObjectKind {
 
 /// Everything that captures the changes of one table.
 pub(crate) fn objects(shape: &Shape, id: i64) -> Vec<Object> {
-    let writer = Writer { shape, id, table: quote(&shape.table), history: history_table(id) };
-    let mut objects = vec![writer.history(), writer.history_key(), writer.update(), writer.delete()];
+    let writer = Writer {
+        shape,
+        id,
+        table: quote(&shape.table),
+        history: history_table(id),
+    };
+    let mut objects = vec![
+        writer.history(),
+        writer.history_key(),
+        writer.update(),
+        writer.delete(),
+    ];
     objects.push(writer.rekey());
     if shape.key_is_rowid {
         objects.push(writer.insert_announced());
         objects.push(writer.inserted_unannounced());
     } else {
         objects.push(writer.insert());
-        if shape.key.iter().any(|k| shape.columns[k.column].new.unstable) {
+        if shape
+            .key
+            .iter()
+            .any(|k| shape.columns[k.column].new.unstable)
+        {
             objects.push(writer.inserted());
             objects.push(writer.updated());
         }
@@ -93,23 +107,44 @@ impl Writer<'_> {
         let sql = format!(
             "CREATE TABLE {name}(version INTEGER PRIMARY KEY, nonce INTEGER DEFAULT (random()), present INTEGER{columns})"
         );
-        Object { kind: ObjectKind::Table, name, sql }
+        Object {
+            kind: ObjectKind::Table,
+            name,
+            sql,
+        }
     }
 
     /// SQLite appends the version, which is the rowid, to every entry by itself.
     fn history_key(&self) -> Object {
         let name = format!("{}_key", self.history);
-        let columns = join(", ", self.shape.key.iter().map(|k| format!("c{}", k.column)));
+        let columns = join(
+            ", ",
+            self.shape.key.iter().map(|k| format!("c{}", k.column)),
+        );
         let sql = format!("CREATE INDEX {name} ON {}({columns})", self.history);
-        Object { kind: ObjectKind::Index, name, sql }
+        Object {
+            kind: ObjectKind::Index,
+            name,
+            sql,
+        }
     }
 
     fn update(&self) -> Object {
-        self.trigger("update", "BEFORE UPDATE", self.key_not_null("OLD."), &self.old_image())
+        self.trigger(
+            "update",
+            "BEFORE UPDATE",
+            self.key_not_null("OLD."),
+            &self.old_image(),
+        )
     }
 
     fn delete(&self) -> Object {
-        self.trigger("delete", "BEFORE DELETE", self.key_not_null("OLD."), &self.old_image())
+        self.trigger(
+            "delete",
+            "BEFORE DELETE",
+            self.key_not_null("OLD."),
+            &self.old_image(),
+        )
     }
 
     fn rekey(&self) -> Object {
@@ -167,7 +202,12 @@ impl Writer<'_> {
     }
 
     fn insert_conflict(&self) -> Object {
-        let probes = self.shape.unique.iter().map(|unique| self.probe(unique)).collect::<Vec<_>>();
+        let probes = self
+            .shape
+            .unique
+            .iter()
+            .map(|unique| self.probe(unique))
+            .collect::<Vec<_>>();
         self.conflict("insert_conflict", "BEFORE INSERT", &probes)
     }
 
@@ -186,13 +226,23 @@ impl Writer<'_> {
                 None => probe,
             }
         });
-        self.conflict("update_conflict", "BEFORE UPDATE", &probes.collect::<Vec<_>>())
+        self.conflict(
+            "update_conflict",
+            "BEFORE UPDATE",
+            &probes.collect::<Vec<_>>(),
+        )
     }
 
     fn conflict(&self, name: &str, event: &str, probes: &[String]) -> Object {
-        let found = |probe: &String| format!("EXISTS (SELECT 1 FROM {} AS r WHERE {probe})", self.table);
-        let stored =
-            join(", ", self.shape.columns.iter().map(|c| format!("r.{}", quote(&c.name))));
+        let found =
+            |probe: &String| format!("EXISTS (SELECT 1 FROM {} AS r WHERE {probe})", self.table);
+        let stored = join(
+            ", ",
+            self.shape
+                .columns
+                .iter()
+                .map(|c| format!("r.{}", quote(&c.name))),
+        );
         let body = join(
             " ",
             probes.iter().map(|probe| {
@@ -210,12 +260,20 @@ impl Writer<'_> {
     /// Condition on a stored row `r` to be in conflict with the new row.
     fn probe(&self, unique: &UniqueKey) -> String {
         let terms = unique.terms.iter().map(|term| match term {
-            UniqueTerm::Column { column, new, collation } => {
+            UniqueTerm::Column {
+                column,
+                new,
+                collation,
+            } => {
                 let name = quote(&self.shape.columns[*column].name);
                 format!("r.{name} = {new} COLLATE {}", quote(collation))
             }
             // The sign takes the affinity of the new row's value away, so that it is converted as on being stored.
-            UniqueTerm::Expression { stored, new, collation } => {
+            UniqueTerm::Expression {
+                stored,
+                new,
+                collation,
+            } => {
                 format!("{stored} = +{new} COLLATE {}", quote(collation))
             }
             UniqueTerm::Rowid(name) => format!("r.{name} = NEW.{name}"),
@@ -248,13 +306,26 @@ impl Writer<'_> {
         let when = when.map_or_else(String::new, |when| format!(" WHEN {when}"));
         let table = &self.table;
         let sql = format!("CREATE TRIGGER {name} {event} ON {table}{when} BEGIN {body} END");
-        Object { kind: ObjectKind::Trigger, name, sql }
+        Object {
+            kind: ObjectKind::Trigger,
+            name,
+            sql,
+        }
     }
 
     /// The row as it is before the statement.
     fn old_image(&self) -> String {
-        let old = join(", ", self.shape.columns.iter().map(|c| format!("OLD.{}", quote(&c.name))));
-        format!("{TICK}; {} VALUES ({VERSION}, 1, {old});", self.insert_all())
+        let old = join(
+            ", ",
+            self.shape
+                .columns
+                .iter()
+                .map(|c| format!("OLD.{}", quote(&c.name))),
+        );
+        format!(
+            "{TICK}; {} VALUES ({VERSION}, 1, {old});",
+            self.insert_all()
+        )
     }
 
     /// The row that has the new key, or that there is none.
@@ -296,7 +367,10 @@ impl Writer<'_> {
 
     /// For `AFTER` triggers, where the new row is what is stored.
     fn nothing_under_new_key(&self) -> String {
-        let columns = join(", ", self.shape.key.iter().map(|k| format!("c{}", k.column)));
+        let columns = join(
+            ", ",
+            self.shape.key.iter().map(|k| format!("c{}", k.column)),
+        );
         let values = (0..self.shape.key.len()).map(|k| format!("NEW.{}", self.key_name(k)));
         format!(
             "INSERT INTO {}(version, present, {columns}) VALUES ({VERSION}, 0, {})",
@@ -319,7 +393,12 @@ impl Writer<'_> {
 
     /// Rows whose key contains `NULL` are not part of the entity set and are not logged.
     fn key_not_null(&self, row: &str) -> Option<String> {
-        let nullable = self.shape.key.iter().enumerate().filter(|(_, part)| part.facts.nullable);
+        let nullable = self
+            .shape
+            .key
+            .iter()
+            .enumerate()
+            .filter(|(_, part)| part.facts.nullable);
         conjunction(nullable.map(|(k, _)| Some(format!("{row}{} IS NOT NULL", self.key_name(k)))))
     }
 
@@ -327,7 +406,10 @@ impl Writer<'_> {
     fn new_key_not_null(&self) -> Option<String> {
         let parts = self.shape.key.iter().filter(|_| !self.shape.key_is_rowid);
         conjunction(parts.map(|part| {
-            Some(format!("{} IS NOT NULL", self.shape.columns[part.column].new.sql))
+            Some(format!(
+                "{} IS NOT NULL",
+                self.shape.columns[part.column].new.sql
+            ))
         }))
     }
 

@@ -60,21 +60,35 @@ pub(crate) struct UniqueKey {
 #[derive(Debug)]
 pub(crate) enum UniqueTerm {
     /// A stored column, which may stand for its default in the new row.
-    Column { column: usize, new: String, collation: String },
+    Column {
+        column: usize,
+        new: String,
+        collation: String,
+    },
     /// SQL of the value in the stored row, in the scope of the table alone, and in the new row.
-    Expression { stored: String, new: String, collation: String },
+    Expression {
+        stored: String,
+        new: String,
+        collation: String,
+    },
     /// The hidden rowid, under this name.
     Rowid(&'static str),
 }
 
 /// The usable key of a table: the primary key, or else the smallest unique constraint over columns that cannot be `NULL`.
-pub(crate) fn key_of(table: &RawTable, collations: &HashSet<String>) -> Result<Vec<KeyColumn>, String> {
+pub(crate) fn key_of(
+    table: &RawTable,
+    collations: &HashSet<String>,
+) -> Result<Vec<KeyColumn>, String> {
     match table.kind {
         RawKind::View => {
             return Err("A view cannot be tracked, because its rows have no identity; track the tables behind it.".to_owned());
         }
         RawKind::Virtual => {
-            return Err("A virtual table cannot be tracked, because SQLite does not allow triggers on it.".to_owned());
+            return Err(
+                "A virtual table cannot be tracked, because SQLite does not allow triggers on it."
+                    .to_owned(),
+            );
         }
         RawKind::Table => {}
     }
@@ -109,7 +123,10 @@ pub(crate) fn shape_of(table: &RawTable, key: Vec<KeyColumn>) -> Result<Shape, S
         }
     }
     if !key_is_rowid && let Some(name) = rowid_name(table) {
-        unique.push(UniqueKey { terms: vec![UniqueTerm::Rowid(name)], filter: None });
+        unique.push(UniqueKey {
+            terms: vec![UniqueTerm::Rowid(name)],
+            filter: None,
+        });
     }
     Ok(Shape {
         table: table.name.clone(),
@@ -127,9 +144,12 @@ pub(crate) fn rowid_name(table: &RawTable) -> Option<&'static str> {
     if table.kind != RawKind::Table || table.without_rowid {
         return None;
     }
-    ["rowid", "_rowid_", "oid"]
-        .into_iter()
-        .find(|name| !table.columns.iter().any(|c| c.name.eq_ignore_ascii_case(name)))
+    ["rowid", "_rowid_", "oid"].into_iter().find(|name| {
+        !table
+            .columns
+            .iter()
+            .any(|c| c.name.eq_ignore_ascii_case(name))
+    })
 }
 
 fn primary_key(table: &RawTable) -> Option<Vec<KeyColumn>> {
@@ -138,7 +158,10 @@ fn primary_key(table: &RawTable) -> Option<Vec<KeyColumn>> {
         return None;
     }
     let alias = table.rowid_alias().is_some();
-    let index = table.indexes.iter().find(|i| i.origin == IndexOrigin::PrimaryKey);
+    let index = table
+        .indexes
+        .iter()
+        .find(|i| i.origin == IndexOrigin::PrimaryKey);
     let key = columns.into_iter().map(|column| {
         let collation = index
             .and_then(|i| i.terms.iter().find(|t| t.cid == column.cid))
@@ -150,13 +173,20 @@ fn primary_key(table: &RawTable) -> Option<Vec<KeyColumn>> {
 }
 
 fn smallest_unique(table: &RawTable) -> Option<Vec<KeyColumn>> {
-    let usable = table.indexes.iter().filter(|i| i.unique && !i.partial).filter_map(|index| {
-        let columns = index.terms.iter().map(|term| {
-            let column = table.columns.iter().find(|c| c.cid == term.cid && c.not_null)?;
-            key_column(table, column, term.collation.clone(), false)
+    let usable = table
+        .indexes
+        .iter()
+        .filter(|i| i.unique && !i.partial)
+        .filter_map(|index| {
+            let columns = index.terms.iter().map(|term| {
+                let column = table
+                    .columns
+                    .iter()
+                    .find(|c| c.cid == term.cid && c.not_null)?;
+                key_column(table, column, term.collation.clone(), false)
+            });
+            columns.collect::<Option<Vec<_>>>()
         });
-        columns.collect::<Option<Vec<_>>>()
-    });
     usable.min_by_key(|key| (key.len(), key.iter().map(|k| k.column).collect::<Vec<_>>()))
 }
 
@@ -168,7 +198,10 @@ fn key_column(
 ) -> Option<KeyColumn> {
     Some(KeyColumn {
         column: table.columns.iter().position(|c| c.cid == column.cid)?,
-        facts: KeyFacts { collation, nullable },
+        facts: KeyFacts {
+            collation,
+            nullable,
+        },
     })
 }
 
@@ -189,7 +222,10 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn of(table: &'a RawTable) -> Columns<'a> {
-        Columns { table, names: table.columns.iter().map(|c| c.name.as_str()).collect() }
+        Columns {
+            table,
+            names: table.columns.iter().map(|c| c.name.as_str()).collect(),
+        }
     }
 
     fn shape(&self, column: usize, is_key: bool) -> Result<ShapeColumn, String> {
@@ -199,7 +235,10 @@ impl<'a> Columns<'a> {
         Ok(ShapeColumn {
             name: raw.name.clone(),
             affinity: affinity(&raw.declared, self.table.strict),
-            new: new.unwrap_or_else(|| New { sql: new_column(&raw.name), unstable: false }),
+            new: new.unwrap_or_else(|| New {
+                sql: new_column(&raw.name),
+                unstable: false,
+            }),
         })
     }
 
@@ -214,7 +253,10 @@ impl<'a> Columns<'a> {
         }
         let default = raw.not_null.then_some(raw.default.as_deref()).flatten();
         Ok(match default.and_then(tokens::default) {
-            None => New { sql: name, unstable: false },
+            None => New {
+                sql: name,
+                unstable: false,
+            },
             Some(default) if default.stability == Stability::Unknown => {
                 return Err(format!(
                     "The column {} is part of a unique key and has a default that is not the same each time, so rows that REPLACE removes could be missed; change the default to have the table tracked.",
@@ -269,7 +311,11 @@ impl<'a> Columns<'a> {
         let sql = if columns.is_empty() {
             format!("({})", expression.sql)
         } else {
-            format!("(SELECT {} FROM (SELECT {}))", expression.sql, columns.join(", "))
+            format!(
+                "(SELECT {} FROM (SELECT {}))",
+                expression.sql,
+                columns.join(", ")
+            )
         };
         Ok(New { sql, unstable })
     }
@@ -277,7 +323,11 @@ impl<'a> Columns<'a> {
     fn unique_key(&self, index: &RawIndex) -> Result<UniqueKey, String> {
         let what = format!("index {}", quote(&index.name));
         let needs_text = index.partial || index.terms.iter().any(|t| t.cid < 0);
-        let text = index.sql.as_deref().filter(|_| needs_text).and_then(tokens::index_text);
+        let text = index
+            .sql
+            .as_deref()
+            .filter(|_| needs_text)
+            .and_then(tokens::index_text);
         let filter = if index.partial {
             let text = text.as_ref().and_then(|t| t.filter.as_deref());
             Some(self.expression(text, &what)?)
@@ -291,24 +341,42 @@ impl<'a> Columns<'a> {
             terms.push(match column {
                 Some(column) if !self.table.columns[column].generated => {
                     let new = self.new_value(column)?.sql;
-                    UniqueTerm::Column { column, new, collation }
+                    UniqueTerm::Column {
+                        column,
+                        new,
+                        collation,
+                    }
                 }
                 Some(column) => {
                     let raw = &self.table.columns[column];
                     let new = self.generated(raw)?;
-                    UniqueTerm::Expression { stored: quote(&raw.name), new: new.sql, collation }
+                    UniqueTerm::Expression {
+                        stored: quote(&raw.name),
+                        new: new.sql,
+                        collation,
+                    }
                 }
                 None => {
-                    let text = text.as_ref().and_then(|t| t.terms.get(at)).map(String::as_str);
+                    let text = text
+                        .as_ref()
+                        .and_then(|t| t.terms.get(at))
+                        .map(String::as_str);
                     let expression = self.expression(text, &what)?;
                     let stored = format!("({})", expression.sql);
                     let guarded = guarded(expression, filter.as_ref());
                     let new = self.on_new(&guarded, &what)?.sql;
-                    UniqueTerm::Expression { stored, new, collation }
+                    UniqueTerm::Expression {
+                        stored,
+                        new,
+                        collation,
+                    }
                 }
             });
         }
-        Ok(UniqueKey { terms, filter: filter.map(|f| format!("({})", f.sql)) })
+        Ok(UniqueKey {
+            terms,
+            filter: filter.map(|f| format!("({})", f.sql)),
+        })
     }
 }
 
@@ -322,7 +390,10 @@ fn guarded(expression: Expression, filter: Option<&Expression>) -> Expression {
     columns.extend(&filter.columns);
     columns.sort_unstable();
     columns.dedup();
-    Expression { sql: format!("CASE WHEN {} THEN {} END", filter.sql, expression.sql), columns }
+    Expression {
+        sql: format!("CASE WHEN {} THEN {} END", filter.sql, expression.sql),
+        columns,
+    }
 }
 
 fn new_column(name: &str) -> String {

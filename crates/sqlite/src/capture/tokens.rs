@@ -86,13 +86,18 @@ fn tokenize(sql: &str) -> Option<Vec<Token<'_>>> {
             b'.' if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {
                 (Kind::Literal, number_len(rest))
             }
-            b if is_word_byte(b) => {
-                (Kind::Word, rest.bytes().take_while(|b| is_word_byte(*b)).count())
-            }
+            b if is_word_byte(b) => (
+                Kind::Word,
+                rest.bytes().take_while(|b| is_word_byte(*b)).count(),
+            ),
             _ => (Kind::Symbol, 1),
         };
         at += len;
-        tokens.push(Token { kind, text: &sql[start..at], spaced });
+        tokens.push(Token {
+            kind,
+            text: &sql[start..at],
+            spaced,
+        });
         spaced = false;
     }
     Some(tokens)
@@ -194,9 +199,7 @@ pub(super) fn index_text(sql: &str) -> Option<IndexText> {
         .collect();
     let filter = match &tokens[end..] {
         [] => None,
-        [first, filter @ ..] if first.is_word("WHERE") && !filter.is_empty() => {
-            Some(plain(filter))
-        }
+        [first, filter @ ..] if first.is_word("WHERE") && !filter.is_empty() => Some(plain(filter)),
         _ => return None,
     };
     Some(IndexText { terms, filter })
@@ -315,9 +318,38 @@ pub(super) enum Stability {
 
 /// Functions that give the same value throughout a statement. (So does the time: SQLite looks at the clock once a step.)
 const STABLE_FUNCTIONS: [&str; 32] = [
-    "abs", "cast", "char", "coalesce", "concat", "date", "datetime", "format", "hex", "ifnull", "iif", "json",
-    "json_array", "json_object", "julianday", "length", "lower", "ltrim", "max", "min", "nullif", "printf", "quote",
-    "replace", "round", "rtrim", "strftime", "substr", "time", "trim", "unixepoch", "upper",
+    "abs",
+    "cast",
+    "char",
+    "coalesce",
+    "concat",
+    "date",
+    "datetime",
+    "format",
+    "hex",
+    "ifnull",
+    "iif",
+    "json",
+    "json_array",
+    "json_object",
+    "julianday",
+    "length",
+    "lower",
+    "ltrim",
+    "max",
+    "min",
+    "nullif",
+    "printf",
+    "quote",
+    "replace",
+    "round",
+    "rtrim",
+    "strftime",
+    "substr",
+    "time",
+    "trim",
+    "unixepoch",
+    "upper",
 ];
 
 /// Makes the meaning of a default explicit. `None` if the default is `NULL`.
@@ -325,9 +357,18 @@ const STABLE_FUNCTIONS: [&str; 32] = [
 /// A bare or double-quoted word is a string to SQLite, except for a few keywords.
 pub(super) fn default(text: &str) -> Option<DefaultText> {
     let Some(tokens) = tokenize(text) else {
-        return Some(DefaultText { sql: text.to_owned(), stability: Stability::Unknown });
+        return Some(DefaultText {
+            sql: text.to_owned(),
+            stability: Stability::Unknown,
+        });
     };
-    let keywords = ["CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP", "TRUE", "FALSE"];
+    let keywords = [
+        "CURRENT_TIME",
+        "CURRENT_DATE",
+        "CURRENT_TIMESTAMP",
+        "TRUE",
+        "FALSE",
+    ];
     match &tokens[..] {
         [only] if only.is_word("NULL") => None,
         [only] if matches!(only.kind, Kind::Word | Kind::DoubleQuoted | Kind::Quoted) => {
@@ -336,17 +377,30 @@ pub(super) fn default(text: &str) -> Option<DefaultText> {
             } else {
                 literal(&only.identifier()?)
             };
-            Some(DefaultText { sql, stability: Stability::Stable })
+            Some(DefaultText {
+                sql,
+                stability: Stability::Stable,
+            })
         }
-        _ => Some(DefaultText { sql: plain(&tokens), stability: stability(&tokens) }),
+        _ => Some(DefaultText {
+            sql: plain(&tokens),
+            stability: stability(&tokens),
+        }),
     }
 }
 
 fn stability(tokens: &[Token<'_>]) -> Stability {
     let functions = || {
-        tokens.windows(2).filter(|w| w[1].is_symbol("(")).filter_map(|w| w[0].identifier())
+        tokens
+            .windows(2)
+            .filter(|w| w[1].is_symbol("("))
+            .filter_map(|w| w[0].identifier())
     };
-    let compact = tokens.iter().map(|t| t.text).collect::<String>().to_ascii_lowercase();
+    let compact = tokens
+        .iter()
+        .map(|t| t.text)
+        .collect::<String>()
+        .to_ascii_lowercase();
     if functions().all(|f| STABLE_FUNCTIONS.contains(&f.to_ascii_lowercase().as_str())) {
         Stability::Stable
     } else if functions().any(|f| f.eq_ignore_ascii_case("randomblob"))
@@ -375,7 +429,11 @@ mod tests {
             assert_eq!(found.filter.as_deref(), filter, "{sql}");
         };
         check("CREATE UNIQUE INDEX i ON t(a)", &["a"], None);
-        check("CREATE UNIQUE INDEX i ON t(a DESC, b asc)", &["a", "b"], None);
+        check(
+            "CREATE UNIQUE INDEX i ON t(a DESC, b asc)",
+            &["a", "b"],
+            None,
+        );
         check(
             "CREATE UNIQUE INDEX \"i(\" ON [t)] ( lower(a, ',)'), b || \"c\"\"\" ) WHERE x = ')' -- end",
             &["lower(a, ',)')", "b || \"c\"\"\""],
@@ -386,8 +444,18 @@ mod tests {
             &["a", "[b,c] COLLATE NOCASE"],
             Some("(a>1)"),
         );
-        check("CREATE INDEX i ON t(a->>'$.x', 1.5e+3 + -.5)", &["a->>'$.x'", "1.5e+3 + -.5"], None);
-        for broken in ["CREATE INDEX i ON t(a", "CREATE INDEX i ON t('a)", "x", "i(a) y", "i(a) WHERE"] {
+        check(
+            "CREATE INDEX i ON t(a->>'$.x', 1.5e+3 + -.5)",
+            &["a->>'$.x'", "1.5e+3 + -.5"],
+            None,
+        );
+        for broken in [
+            "CREATE INDEX i ON t(a",
+            "CREATE INDEX i ON t('a)",
+            "x",
+            "i(a) y",
+            "i(a) WHERE",
+        ] {
             assert_eq!(index_text(broken), None, "{broken}");
         }
     }
@@ -419,8 +487,14 @@ mod tests {
         check("t.a>T.[b c]", Some(("a> [b c]", &[0, 1])));
         check("\"no such\" || a", Some(("'no such' || a", &[0])));
         check("\"it's\"", Some(("'it''s'", &[])));
-        check("cast(a AS text) COLLATE \"nocase\"", Some(("cast(a AS text) COLLATE \"nocase\"", &[0])));
-        check("case when a then 1 end", Some(("case when a then 1 end", &[0, 4])));
+        check(
+            "cast(a AS text) COLLATE \"nocase\"",
+            Some(("cast(a AS text) COLLATE \"nocase\"", &[0])),
+        );
+        check(
+            "case when a then 1 end",
+            Some(("case when a then 1 end", &[0, 4])),
+        );
         check("\"lower\"(Ünï)", Some(("\"lower\"(Ünï)", &[2])));
         check("a /* \" */ + 1", Some(("a + 1", &[0])));
         check("x'00' || 1.5", Some(("x'00' || 1.5", &[])));
@@ -443,14 +517,21 @@ mod tests {
             ("NULL", None),
             ("1+2", Some(("1+2", Stable))),
             ("datetime('now')", Some(("datetime('now')", Stable))),
-            ("lower(hex(randomblob(4)))", Some(("lower(hex(randomblob(4)))", Random))),
+            (
+                "lower(hex(randomblob(4)))",
+                Some(("lower(hex(randomblob(4)))", Random)),
+            ),
             ("random()", Some(("random()", Random))),
             ("abs(random()) % 3", Some(("abs(random()) % 3", Unknown))),
             ("next_id()", Some(("next_id()", Unknown))),
             ("x'00'", Some(("x'00'", Stable))),
         ] {
             let found = default(text);
-            assert_eq!(found.as_ref().map(|d| (d.sql.as_str(), d.stability)), expected, "{text}");
+            assert_eq!(
+                found.as_ref().map(|d| (d.sql.as_str(), d.stability)),
+                expected,
+                "{text}"
+            );
         }
     }
 }

@@ -106,9 +106,14 @@ impl RawTable {
 
     /// The column that is another name of the rowid. `INTEGER PRIMARY KEY DESC` looks like one, but has an index of its own.
     pub(crate) fn rowid_alias(&self) -> Option<&RawColumn> {
-        let indexed = self.indexes.iter().any(|i| i.origin == IndexOrigin::PrimaryKey);
+        let indexed = self
+            .indexes
+            .iter()
+            .any(|i| i.origin == IndexOrigin::PrimaryKey);
         match self.primary_key()[..] {
-            [column] if self.kind == RawKind::Table && !self.without_rowid && !indexed => Some(column),
+            [column] if self.kind == RawKind::Table && !self.without_rowid && !indexed => {
+                Some(column)
+            }
             _ => None,
         }
     }
@@ -179,9 +184,20 @@ fn read_objects(connection: &Connection) -> rusqlite::Result<Vec<RawObject>> {
 /// has only heard of.)
 fn known_collations(connection: &Connection, tables: &[RawTable]) -> HashSet<String> {
     let of_columns = tables.iter().flat_map(|t| &t.columns).map(|c| &c.collation);
-    let of_terms = tables.iter().flat_map(|t| &t.indexes).flat_map(|i| &i.terms).map(|t| &t.collation);
-    let named: HashSet<String> = of_columns.chain(of_terms).map(|c| c.to_ascii_uppercase()).collect();
-    let knows = |name: &String| connection.prepare(&format!("SELECT '' = '' COLLATE {}", quote(name))).is_ok();
+    let of_terms = tables
+        .iter()
+        .flat_map(|t| &t.indexes)
+        .flat_map(|i| &i.terms)
+        .map(|t| &t.collation);
+    let named: HashSet<String> = of_columns
+        .chain(of_terms)
+        .map(|c| c.to_ascii_uppercase())
+        .collect();
+    let knows = |name: &String| {
+        connection
+            .prepare(&format!("SELECT '' = '' COLLATE {}", quote(name)))
+            .is_ok()
+    };
     named.into_iter().filter(knows).collect()
 }
 
@@ -203,7 +219,11 @@ fn read_table_list(connection: &Connection) -> rusqlite::Result<HashMap<String, 
             "virtual" => RawKind::Virtual,
             _ => continue,
         };
-        let listed = Listed { kind, without_rowid: row.get(4)?, strict: row.get(5)? };
+        let listed = Listed {
+            kind,
+            without_rowid: row.get(4)?,
+            strict: row.get(5)?,
+        };
         found.insert(row.get(1)?, listed);
     }
     Ok(found)
@@ -225,8 +245,16 @@ fn read_table(
         strict: listed.strict,
         sql: object.sql.clone(),
         columns: read_columns(connection, &object.name, listed.kind)?,
-        indexes: if is_table { read_indexes(connection, &name)? } else { Vec::new() },
-        foreign_keys: if is_table { read_foreign_keys(connection, &name)? } else { Vec::new() },
+        indexes: if is_table {
+            read_indexes(connection, &name)?
+        } else {
+            Vec::new()
+        },
+        foreign_keys: if is_table {
+            read_foreign_keys(connection, &name)?
+        } else {
+            Vec::new()
+        },
     })
 }
 
@@ -306,13 +334,19 @@ fn read_terms(connection: &Connection, index: &str) -> rusqlite::Result<Vec<RawT
     while let Some(row) = rows.next()? {
         let is_key: bool = row.get(5)?;
         if is_key {
-            terms.push(RawTerm { cid: row.get(1)?, collation: row.get(4)? });
+            terms.push(RawTerm {
+                cid: row.get(1)?,
+                collation: row.get(4)?,
+            });
         }
     }
     Ok(terms)
 }
 
-fn read_foreign_keys(connection: &Connection, quoted: &str) -> rusqlite::Result<Vec<RawForeignKey>> {
+fn read_foreign_keys(
+    connection: &Connection,
+    quoted: &str,
+) -> rusqlite::Result<Vec<RawForeignKey>> {
     let mut keys: Vec<(i64, RawForeignKey)> = Vec::new();
     let mut statement = connection.prepare(&format!("PRAGMA main.foreign_key_list({quoted})"))?;
     let mut rows = statement.query([])?;
@@ -321,7 +355,13 @@ fn read_foreign_keys(connection: &Connection, quoted: &str) -> rusqlite::Result<
         let pair = (row.get(3)?, row.get(4)?);
         match keys.last_mut() {
             Some((last, key)) if *last == id => key.columns.push(pair),
-            _ => keys.push((id, RawForeignKey { parent: row.get(2)?, columns: vec![pair] })),
+            _ => keys.push((
+                id,
+                RawForeignKey {
+                    parent: row.get(2)?,
+                    columns: vec![pair],
+                },
+            )),
         }
     }
     // The list begins with the one declared last.

@@ -25,7 +25,10 @@ pub(super) fn add(tables: &mut [Table], raw: &[&RawTable]) {
             let forward = tables[child].relations.len();
             // The inverse in the same table comes right after.
             let backward = tables[parent].relations.len() + usize::from(parent == child);
-            let reversed = columns.iter().map(|(own, theirs)| (*theirs, *own)).collect();
+            let reversed = columns
+                .iter()
+                .map(|(own, theirs)| (*theirs, *own))
+                .collect();
             tables[child].relations.push(Relation {
                 target: parent,
                 columns,
@@ -71,7 +74,10 @@ fn resolve(
 }
 
 fn column(table: &RawTable, name: &str) -> Option<usize> {
-    table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))
+    table
+        .columns
+        .iter()
+        .position(|c| c.name.eq_ignore_ascii_case(name))
 }
 
 /// Whether at most one row can have the same values in these columns.

@@ -46,8 +46,9 @@ pub(crate) fn affinity(declared: &str, strict: bool) -> Affinity {
 /// The type of a property, and the digits after the point if it is `Edm.Decimal` and they are limited.
 pub(crate) fn property_type(declared: &str) -> (PrimitiveType, Option<u32>) {
     let declared = declared.trim().to_ascii_uppercase();
-    let name_len =
-        declared.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(declared.len());
+    let name_len = declared
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(declared.len());
     let first = &declared[..name_len];
     let has = |word: &str| declared.contains(word);
     let ty = if has("BOOL") {
@@ -117,7 +118,12 @@ mod tests {
             ("bool", A::Numeric, T::Boolean, None),
             ("DATETIME", A::Numeric, T::DateTimeOffset, None),
             ("datetime2(7)", A::Numeric, T::DateTimeOffset, None),
-            ("TIMESTAMP WITH TIME ZONE", A::Numeric, T::DateTimeOffset, None),
+            (
+                "TIMESTAMP WITH TIME ZONE",
+                A::Numeric,
+                T::DateTimeOffset,
+                None,
+            ),
             ("DATE", A::Numeric, T::Date, None),
             ("TIME(3)", A::Numeric, T::TimeOfDay, None),
             ("uuid", A::Numeric, T::Guid, None),
@@ -137,7 +143,11 @@ mod tests {
             ("STRING", A::Numeric, T::Any, None),
         ] {
             assert_eq!(affinity(declared, false), affinity_expected, "{declared}");
-            assert_eq!(property_type(declared), (type_expected, scale_expected), "{declared}");
+            assert_eq!(
+                property_type(declared),
+                (type_expected, scale_expected),
+                "{declared}"
+            );
         }
         assert_eq!(affinity("ANY", true), A::Blob);
     }

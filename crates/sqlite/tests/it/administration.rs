@@ -204,6 +204,38 @@ fn identity_and_keys() {
     assert_eq!(refusal(untrack(&mut database, None)), text);
 }
 
+#[test]
+fn a_key_is_succeeded_once_when_it_is_old() {
+    const AGE_MAX_S: i64 = 100;
+    let mut database = database();
+    assert!(!meta::rotate_old_key(&mut database, 5_000, AGE_MAX_S).unwrap(), "nothing is tracked");
+    ensure(&mut database, &Policy::All).unwrap();
+    let mut keys = 1;
+    // A key of the future was made while the system's clock was wrong.
+    for (created, now, expected) in
+        [(5_000, 5_000, false), (5_000, 5_099, false), (5_000, 5_100, true), (5_000, 4_901, false), (9_000, 5_000, true)]
+    {
+        database.execute("UPDATE highwater_key SET created_unix_s = ?1", [created]).unwrap();
+        let before = meta::load(&database).unwrap().unwrap();
+        let changes = database.total_changes();
+        let rotated = meta::rotate_old_key(&mut database, now, AGE_MAX_S).unwrap();
+        keys += usize::from(rotated);
+        let after = meta::load(&database).unwrap().unwrap();
+        assert_eq!(rotated, expected, "{created} {now}");
+        assert_eq!(after.keys.len(), keys);
+        assert_eq!(before.current_key != after.current_key, rotated);
+        assert_eq!(database.total_changes() != changes, rotated);
+        // The new key is young.
+        let now = unix_s(&database);
+        assert_eq!(!rotated, meta::rotate_old_key(&mut database, now, AGE_MAX_S).unwrap());
+        keys += usize::from(!rotated);
+    }
+}
+
+fn unix_s(database: &Connection) -> i64 {
+    database.query_row("SELECT unixepoch()", [], |r| r.get(0)).unwrap()
+}
+
 fn versions(database: &Connection, table: &str) -> Vec<i64> {
     let mut statement = database.prepare(&format!("SELECT version FROM {table} ORDER BY 1")).unwrap();
     let rows = statement.query_map([], |r| r.get(0)).unwrap();

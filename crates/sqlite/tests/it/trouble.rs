@@ -235,3 +235,38 @@ fn a_restart_changes_nothing() {
     assert_eq!(status.epoch, Some(epoch));
     assert_eq!(status.tables.len(), 1);
 }
+
+/// Two processes serve one file. Whoever looks first makes the new key; the other one learns of it, and old links stay valid.
+#[test]
+fn an_old_key_is_rotated_and_every_process_notices() {
+    let served = Served::new(SETUP);
+    let other = open(&served.path).unwrap();
+    let ring = |store: &SqliteStore, refresh| served.block_on(store.key_ring(refresh)).unwrap();
+    let old = ring(&served.store, false).seal(b"link");
+    let maintain = || {
+        served.block_on(served.store.maintain_once()).unwrap();
+        served.block_on(other.maintain_once()).unwrap();
+    };
+    let keys = || -> i64 {
+        let count = "SELECT count(*) FROM highwater_key";
+        let keys = served.outside.query_row(count, [], |row| row.get(0));
+        keys.unwrap()
+    };
+    maintain();
+    assert_eq!(keys(), 1, "the key is young");
+    assert_eq!(ring(&served.store, false).seal(b"link"), old);
+
+    served.sql("UPDATE highwater_key SET created_unix_s = created_unix_s - 31 * 86400");
+    served.block_on(served.store.maintain_once()).unwrap();
+    let new = ring(&served.store, false).seal(b"link");
+    assert_ne!(new, old);
+    // Before its own maintenance, the other process finds the key when it meets a link.
+    assert!(ring(&other, false).open(&new).is_err());
+    assert_eq!(ring(&other, true).open(&new).unwrap(), b"link");
+    maintain();
+    assert_eq!(keys(), 2, "one of them rotates");
+    for store in [&served.store, &other] {
+        assert_eq!(ring(store, false).seal(b"link"), new);
+        assert_eq!(ring(store, false).open(&old).unwrap(), b"link");
+    }
+}

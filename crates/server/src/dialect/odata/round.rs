@@ -69,6 +69,9 @@ pub(super) struct Later {
 impl Round<'_> {
     /// A page of a first round, or of an answer that is not tracked.
     pub(super) async fn read(mut self, progress: Progress) -> Result<Answer, Halt> {
+        if self.track {
+            self.identify_by_key();
+        }
         let is_first = progress.after.is_none();
         let query = &mut self.bound.query;
         if !is_first {
@@ -112,7 +115,8 @@ impl Round<'_> {
     }
 
     /// A page of the difference between two snapshots.
-    pub(super) async fn changes(self, later: Later) -> Result<Answer, Halt> {
+    pub(super) async fn changes(mut self, later: Later) -> Result<Answer, Halt> {
+        self.identify_by_key();
         let sink = self.sink(Root::Delta);
         if later.progress.is_none() && self.is_unchanged(&later.lo) {
             return self.nothing_new(later.lo, sink).await;
@@ -194,6 +198,24 @@ impl Round<'_> {
             .polls
             .keep(parts, x.model, table, lo, now_unix_s, &answer);
         Ok(answer)
+    }
+
+    /// Shows what a follower needs of each entity, in the first round as in the later ones: the key, by which removed entities are
+    /// named (requirement 50), and no entity tag if it sees a part of the entity only: the tag would change with properties of
+    /// which it gets no changes.
+    fn identify_by_key(&mut self) {
+        let model = self.x.model;
+        let CollectionKind::EntitySet(set) = model.collection(self.bound.collection).kind else {
+            return;
+        };
+        let ty = model.edm().set_type(set);
+        let shown = &mut self.bound.shape.properties;
+        if shown.len() < ty.properties().len() {
+            self.bound.query.etag = false;
+        }
+        shown.extend(ty.key());
+        shown.sort_unstable();
+        shown.dedup();
     }
 
     fn is_unchanged(&self, lo: &Snapshot) -> bool {

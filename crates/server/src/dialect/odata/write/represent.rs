@@ -82,7 +82,7 @@ impl<'x> Representation<'x> {
         };
         let id = entity_url(x, collection, &written.key);
         let page = match wanted {
-            true => self.read(collection, written.key).await,
+            true => self.read(collection, written.key.clone()).await,
             false => None,
         };
         let answer = match &page {
@@ -99,7 +99,9 @@ impl<'x> Representation<'x> {
             true => answer.header(LOCATION, &id),
             false => answer,
         };
-        let answer = match page.as_ref().and_then(|page| page.etag) {
+        // Without a body it is the tag of what was written, not of what somebody else may have made of it since.
+        let etag = page.as_ref().map_or(written.etag, |page| page.etag);
+        let answer = match etag {
             Some(tag) => answer.header(ETAG, &ETag(tag).to_string()),
             None => answer,
         };
