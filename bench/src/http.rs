@@ -1,8 +1,8 @@
 //! The smallest HTTP/1.1 client that reads a response with `Content-Length` over a kept connection, so that the client costs as
-//! little as possible of what is measured, and a server that always gives the same response.
+//! little as possible of what is measured.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, bail};
 use memchr::memmem;
@@ -79,35 +79,4 @@ pub fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
 /// How many times `needle` occurs.
 pub fn occurrences(haystack: &[u8], needle: &str) -> usize {
     memmem::find_iter(haystack, needle).count()
-}
-
-/// Answers every request on every connection with the same response: the ceiling for anything that answers HTTP on this
-/// machine with two threads. It parses no more than the end of the request.
-pub fn serve_constant(response: Vec<u8>) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let response = std::sync::Arc::new(response);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let response = response.clone();
-            std::thread::spawn(move || {
-                let _ = stream.set_nodelay(true);
-                let mut reader = BufReader::new(stream);
-                let mut line = Vec::new();
-                loop {
-                    line.clear();
-                    match reader.read_until(b'\n', &mut line) {
-                        Ok(0) | Err(_) => return,
-                        Ok(_) if line == b"\r\n" => {
-                            if reader.get_mut().write_all(&response).is_err() {
-                                return;
-                            }
-                        }
-                        Ok(_) => {}
-                    }
-                }
-            });
-        }
-    });
-    Ok(address)
 }

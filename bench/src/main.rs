@@ -3,6 +3,7 @@
 //! Every figure is a ratio of two things measured in turn in the same run, repeated, with the median of the ratios: machines
 //! are noisy, and an absolute time means nothing elsewhere. The program under test is the release binary, over loopback HTTP.
 
+mod constant;
 mod database;
 mod http;
 mod measure;

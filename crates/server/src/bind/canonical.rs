@@ -24,8 +24,12 @@ pub(crate) enum Purpose {
     Paging,
 }
 
-/// The options of the defining query, names without `$` and aliases with `@`.
-pub(crate) fn canonical(options: &QueryOptions, purpose: Purpose) -> Vec<(String, String)> {
+/// The options of the defining query, names without `$` and aliases with `@`. `path` is the resource path, whose keys may be aliases.
+pub(crate) fn canonical(
+    path: &str,
+    options: &QueryOptions,
+    purpose: Purpose,
+) -> Vec<(String, String)> {
     let mut texts: Vec<(String, String)> = Vec::new();
     let mut put = |name: &str, text: Option<String>| {
         texts.extend(text.map(|text| (name.to_owned(), text)));
@@ -40,7 +44,7 @@ pub(crate) fn canonical(options: &QueryOptions, purpose: Purpose) -> Vec<(String
         put("skip", options.skip.map(|skip| skip.to_string()));
         put("count", options.count.map(|count| count.to_string()));
     }
-    let aliases = used_aliases(options, &texts);
+    let aliases = used_aliases(path, options, &texts);
     texts.extend(aliases);
     texts
 }
@@ -86,9 +90,13 @@ fn sorted<T: Display>(items: &[T]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(","))
 }
 
-/// Aliases that the texts mention, directly or through each other, by name. Text in quotes may mention one by accident; then it
+/// Aliases that the path or the texts mention, directly or through each other, by name. Text in quotes may mention one by accident; then it
 /// is kept for nothing.
-fn used_aliases(options: &QueryOptions, texts: &[(String, String)]) -> Vec<(String, String)> {
+fn used_aliases(
+    path: &str,
+    options: &QueryOptions,
+    texts: &[(String, String)],
+) -> Vec<(String, String)> {
     let mut unused: Vec<(String, String)> = options
         .aliases
         .iter()
@@ -98,7 +106,7 @@ fn used_aliases(options: &QueryOptions, texts: &[(String, String)]) -> Vec<(Stri
     loop {
         let (found, rest): (Vec<_>, Vec<_>) = unused.into_iter().partition(|(name, _)| {
             let mut texts = texts.iter().chain(&used);
-            texts.any(|(_, text)| text.contains(name))
+            path.contains(name) || texts.any(|(_, text)| text.contains(name))
         });
         unused = rest;
         if found.is_empty() {

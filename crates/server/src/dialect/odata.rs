@@ -210,9 +210,18 @@ impl<'a> Exchange<'a> {
 
     /// The entity that the last step of a path navigates from, looked up step by step. `None` if there is no such step.
     async fn source(&self, rows: &Rows) -> Result<Option<SourceRow>, Halt> {
+        self.source_in(&self.context(), rows).await
+    }
+
+    /// As [`Self::source`], for a path that does not take its aliases from the request.
+    async fn source_in(
+        &self,
+        context: &Context<'_>,
+        rows: &Rows,
+    ) -> Result<Option<SourceRow>, Halt> {
         let mut source = None;
         for index in 0..rows.sources().len() {
-            let query = bind::lookup(&self.context(), rows, index, source.as_ref())?;
+            let query = bind::lookup(context, rows, index, source.as_ref())?;
             let found = self.first_row(query).await?;
             let Some(values) = found.values else {
                 let step = &rows.steps[index];

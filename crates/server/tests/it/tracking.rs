@@ -512,3 +512,18 @@ async fn requirement_50_a_follower_of_a_part_sees_the_key_from_the_first_round_o
     // Who sees everything gets every change, so the tag is never out of date.
     assert!(begin(&lab, "Customers").await.text().contains("@etag"));
 }
+
+#[tokio::test]
+async fn aliases_in_the_path_travel_with_the_link() {
+    let lab = Lab::new().await;
+    let first = begin(&lab, "Customers(@k)/Orders?@k='ALFKI'&@unused=1").await;
+    lab.sql("UPDATE Orders SET CustomerId = 'ALFKI'");
+    let later = lab.send(&format!("GET {}", first.link("deltaLink"))).await;
+    assert_eq!(later.status, 200, "{}", later.text());
+    assert!(!later.items().is_empty(), "{}", later.text());
+    let page = lab
+        .send("GET Customers(@k)/Orders?@k='ALFKI'\nPrefer: maxpagesize=1")
+        .await;
+    let next = lab.send(&format!("GET {}", page.link("nextLink"))).await;
+    assert_eq!(next.status, 200, "{}", next.text());
+}

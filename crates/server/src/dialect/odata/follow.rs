@@ -10,7 +10,7 @@ use highwater_odata::payload::MetadataLevel;
 use super::collection::{self, scope};
 use super::round::{Later, Progress, Round, incarnation, rows_a_page};
 use super::{Exchange, entity};
-use crate::bind::{self, Resource, Rows, What};
+use crate::bind::{self, Context, Resource, Rows, What};
 use crate::failure::Halt;
 use crate::http::answer::Answer;
 use crate::http::error::{ApiError, Code};
@@ -39,7 +39,11 @@ pub(super) async fn follow(x: &Exchange<'_>) -> Result<Answer, Halt> {
 
 async fn resume(x: &Exchange<'_>, link: &Link, counts: bool) -> Result<Answer, Halt> {
     let epoch = x.core.store.epoch().await?;
-    let rows = rows_of(x, counts);
+    let options =
+        bind::reparse(&link.options, &x.core.settings.limits).map_err(|_| Gone::Format)?;
+    let mut context = x.context();
+    context.aliases = &options.aliases;
+    let rows = rows_of(x, &context, counts);
     let expected = Expected {
         epoch,
         incarnation: rows
@@ -51,15 +55,11 @@ async fn resume(x: &Exchange<'_>, link: &Link, counts: bool) -> Result<Answer, H
     links::check(link, &expected)?;
     // The check has failed if there are no rows any more.
     let rows = rows.ok_or(Gone::Recreated)?;
-    // What the link says was bound once. If it cannot be bound any more, the names in it changed their meaning.
-    let options =
-        bind::reparse(&link.options, &x.core.settings.limits).map_err(|_| Gone::Format)?;
-    let mut context = x.context();
-    context.aliases = &options.aliases;
     let source = match bind::source_from_key(x.model, &rows) {
         Some(source) => Some(source),
-        None => x.source(&rows).await?,
+        None => x.source_in(&context, &rows).await?,
     };
+    // What the link says was bound once. If it cannot be bound any more, the names in it changed their meaning.
     let mut bound =
         bind::bind(&context, &rows, source.as_ref(), &options).map_err(|_| Gone::Recreated)?;
     let format = x.json_format()?;
@@ -117,8 +117,8 @@ fn token<'x>(x: &'x Exchange<'_>) -> Result<(Kind, &'x str), ApiError> {
 }
 
 /// The rows that the path still leads to; `None` if it leads to nothing that a link could be for.
-fn rows_of(x: &Exchange<'_>, counts: bool) -> Option<Rows> {
-    match bind::resolve(&x.context(), &x.request.url.path) {
+fn rows_of(x: &Exchange<'_>, context: &Context<'_>, counts: bool) -> Option<Rows> {
+    match bind::resolve(context, &x.request.url.path) {
         Ok(Resource::Rows(mut rows)) => {
             if counts && rows.what == What::Count {
                 rows.what = What::Collection;

@@ -274,7 +274,7 @@ impl Round<'_> {
             incarnation: self.incarnation(),
             scope: self.scope,
             path: x.request.path.clone(),
-            options: bind::canonical(self.options, purpose),
+            options: bind::canonical(&x.request.path, self.options, purpose),
             page_size: self.page_size,
             track: self.track,
             position,
