@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::parse_public_url;
+use crate::config::{parse_listen, parse_public_url};
 
 /// Where `serve` listens unless told otherwise.
 pub(crate) const LISTEN_DEFAULT: SocketAddr =
@@ -41,7 +41,6 @@ Start with 'highwater demo', then 'highwater serve FILE' with a SQLite file of y
 #[derive(Debug, Parser)]
 #[command(name = "highwater", version, after_help = AFTER_HELP, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -76,7 +75,7 @@ pub(crate) struct Demo {
     pub(crate) once: bool,
 
     /// Address and port to serve on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = parse_listen)]
     pub(crate) listen: SocketAddr,
 }
 
@@ -122,7 +121,10 @@ pub(crate) enum TemplateName {
 /// Views and other tables can be read, where possible, without delta links; 'highwater status' says why.
 ///
 /// When the service is ready it prints one line, 'listening on http://ADDRESS:PORT', on stdout. Logs go to stderr. SIGINT
-/// (Ctrl-C) or SIGTERM ends it after the requests that are being answered.
+/// (Ctrl-C) or SIGTERM ends it after the requests that are being answered, 10 seconds later at most.
+///
+/// Links are sealed with a key that is kept in the database. Every 30 days a new key takes over by itself; links that older keys have
+/// sealed stay valid.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -143,7 +145,8 @@ pub(crate) struct Serve {
         long,
         value_name = "ADDRESS:PORT",
         env = "HIGHWATER_LISTEN",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = parse_listen
     )]
     pub(crate) listen: Option<SocketAddr>,
 
@@ -203,8 +206,9 @@ pub(crate) struct Track {
 /// Remove change tracking, and every trace of it
 ///
 /// Drops the triggers and the history of the tables. Delta links that were given out for them are answered 410 Gone from now on.
-/// With --all the database is left as if highwater had never seen it. 'serve' tracks a table again unless
-/// highwater.toml says 'track = false' for it.
+/// With --all the database is left as if highwater had never seen it; the removed history and keys are overwritten
+/// with zeros, and their space is used again by the database (VACUUM gives it back to the disk). 'serve' tracks a table again unless highwater.toml says
+/// 'track = false' for it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -248,7 +252,8 @@ pub(crate) struct Status {
 
 /// Show what is sealed inside a delta link or skip link
 ///
-/// Works for expired links too. Needs the database that the link was issued for, because it holds the keys. Changes nothing.
+/// Also tells whether the service still answers the link, and why not. Works for expired links too. Needs the database that the link
+/// was issued for, because it holds the keys. Changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -157,7 +157,10 @@ fn plain_message(message: &str) -> String {
     let message = message
         .replace("unknown field", "unknown key")
         .replace("duplicate field", "duplicate key")
-        .replace("expected i64", "expected a whole number");
+        .replace("expected i64", "expected a whole number")
+        .replace("expected a boolean", "expected true or false")
+        .replace("expected a map", "expected a table")
+        .replace("wanted string or table", "expected a string");
     let lines: Vec<&str> = message
         .lines()
         .map(str::trim)
@@ -190,7 +193,7 @@ struct File {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct FileLimits {
     url_max_bytes: Option<Positive>,
     body_max_bytes: Option<Positive>,
@@ -207,7 +210,7 @@ struct FileLimits {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct FileTable {
     entity_set: Option<Spanned<String>>,
     expose: Option<bool>,
@@ -320,10 +323,19 @@ impl TryFrom<String> for Listen {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map(Listen).map_err(|_| {
-            format!("{text:?} is not an address and a port; write for instance \"127.0.0.1:8080\"")
-        })
+        parse_listen(&text).map(Listen)
     }
+}
+
+/// Accepts an address and a port; of all names, only `localhost` needs nobody to resolve it.
+pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| {
+        format!("{text:?} is not an address and a port; write for instance \"127.0.0.1:8080\"")
+    })
 }
 
 #[derive(Deserialize)]
@@ -373,6 +385,23 @@ mod tests {
             (
                 "\nlisten = \"here\"",
                 "f.toml:2: \"here\" is not an address and a port; write for instance \"127.0.0.1:8080\"",
+            ),
+            ("profile = 1", "f.toml:1: expected a string"),
+            (
+                "limits = 5",
+                "f.toml:1: invalid type: integer `5`, expected a table",
+            ),
+            (
+                "tables = 5",
+                "f.toml:1: invalid type: integer `5`, expected a table",
+            ),
+            (
+                "[tables]\nOrders = 5",
+                "f.toml:2: invalid type: integer `5`, expected a table",
+            ),
+            (
+                "expose_unlisted = \"yes\"",
+                "f.toml:1: invalid type: string \"yes\", expected true or false",
             ),
             (
                 "public_url = \"example.com\"",
@@ -441,7 +470,7 @@ mod tests {
             ),
             (
                 "[tables.A]\nread_only = 1",
-                "f.toml:2: invalid type: integer `1`, expected a boolean",
+                "f.toml:2: invalid type: integer `1`, expected true or false",
             ),
             (
                 "[tables.A.properties]\n\"a b\" = 1",

@@ -7,6 +7,8 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
+
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
@@ -42,13 +44,30 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
     }
     let text = error.render().to_string();
     match text.strip_prefix("error: ") {
-        Some(text) => say(text.trim_end()),
+        Some(text) => {
+            say(text.trim_end());
+            if let Some(variable) = blamed_variable(error) {
+                say(&format!("the value comes from the variable {variable}"));
+            }
+        }
         // No command at all: the text is the whole help.
         None => {
             let _ = error.print();
         }
     }
     ExitCode::from(USAGE)
+}
+
+/// The variable that a wrong value comes from: the parser names only the flag.
+fn blamed_variable(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = argument.split([' ', '=']).next()?;
+    let name = flag.strip_prefix("--")?;
+    let variable = format!("HIGHWATER_{}", name.replace('-', "_").to_uppercase());
+    let is_typed = std::env::args_os().any(|typed| typed.to_string_lossy().starts_with(flag));
+    (!is_typed && std::env::var_os(&variable).is_some()).then_some(variable)
 }
 
 fn say(text: &str) {

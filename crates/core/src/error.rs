@@ -41,6 +41,9 @@ pub enum Error {
     /// The store cannot do this.
     #[error("{0}")]
     Unsupported(String),
+    /// A value in the query means nothing, which only the store can tell.
+    #[error("{0}")]
+    InvalidQuery(String),
     /// The request used more time or memory than it may.
     #[error("{0}")]
     LimitExceeded(String),

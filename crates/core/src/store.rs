@@ -279,7 +279,9 @@ pub enum WriteOutcome {
 pub struct StoreStatus {
     /// Identity of the database; `None` if nothing in it was ever tracked.
     pub epoch: Option<Epoch>,
-    /// In the order of [`Catalog::tables`].
+    /// What an operator should know of the whole database.
+    pub warnings: Vec<String>,
+    /// In the order of [`Catalog::tables`], and then what the database has but cannot be read.
     pub tables: Vec<TableStatus>,
 }
 

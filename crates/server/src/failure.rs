@@ -105,11 +105,28 @@ impl From<Error> for ApiError {
                 "The schema of the database changes too often at the moment. Try again.",
             ),
             Error::Gone(reason) => ApiError::new(code_of_gone(reason), text),
-            Error::Busy(_) => ApiError::new(Code::Busy, text.clone()).log(text),
-            Error::Unavailable(_) => ApiError::new(Code::Unavailable, text.clone()).log(text),
+            // These name files, which are nobody's business but the operator's.
+            Error::Busy(_) => ApiError::new(
+                Code::Busy,
+                "Another program holds the database locked. Try again later.",
+            )
+            .log(text),
+            Error::Unavailable(_) => ApiError::new(
+                Code::Unavailable,
+                "The database cannot be used at the moment. Try again later; the cause is in the log of the service.",
+            )
+            .log(text),
             Error::ReadOnly(_) => ApiError::new(Code::ReadOnly, text),
-            Error::Full(_) => ApiError::new(Code::StorageFull, text.clone()).log(text),
-            Error::Corrupt(_) => ApiError::new(Code::DatabaseDamaged, text.clone()).log(text),
+            Error::Full(_) => ApiError::new(
+                Code::StorageFull,
+                "The disk or the database is full. Nothing was changed. Try again when there is room.",
+            )
+            .log(text),
+            Error::Corrupt(_) => ApiError::new(
+                Code::DatabaseDamaged,
+                "The database is damaged, or the file is no database. What to do is in the log of the service.",
+            )
+            .log(text),
             Error::NotFound => ApiError::new(Code::NotFound, "There is no such entity."),
             Error::PreconditionFailed => ApiError::new(
                 Code::PreconditionFailed,
@@ -117,6 +134,7 @@ impl From<Error> for ApiError {
             ),
             Error::Constraint(violation) => ApiError::new(code_of_constraint(violation.kind), text),
             Error::Unsupported(_) => ApiError::new(Code::NotImplemented, text),
+            Error::InvalidQuery(_) => ApiError::new(Code::InvalidLiteral, text),
             Error::LimitExceeded(_) => ApiError::new(Code::LimitExceeded, text.clone()).log(text),
             Error::Internal(_) => ApiError::internal(text),
         }

@@ -337,15 +337,24 @@ impl Flavour for Sqlite<'_> {
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if it is not a pattern, is too large, or uses what linear time excludes (look-around,
-/// back-references).
+/// [`Error::InvalidQuery`] if it is not a pattern or is too large, [`Error::Unsupported`] if it uses what linear time excludes
+/// (look-around, back-references).
 pub fn pattern(text: &str) -> Result<Regex, Error> {
     RegexBuilder::new(text)
         .size_limit(PATTERN_SIZE_MAX_BYTES)
         .build()
         .map_err(|error| {
-            Error::Unsupported(format!(
-                "The pattern of matchesPattern cannot be used: {error}. Look-around and back-references are not supported."
-            ))
+            let error = error.to_string();
+            // Of these two the library says so in words only.
+            if error.contains("not supported") {
+                Error::Unsupported(format!(
+                    "The pattern of matchesPattern cannot be used: {error}. Look-around and back-references are not supported."
+                ))
+            } else {
+                let error = error.trim_end_matches('.');
+                Error::InvalidQuery(format!(
+                    "The pattern of matchesPattern is not valid: {error}."
+                ))
+            }
         })
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use highwater_core::query::{Arithmetic, Comparison, Function, Logical, Quantifier, Scope};
-use highwater_core::{Catalog, Column, Expr, OrderBy, Query, Relation, Table, Tracking};
+use highwater_core::{Catalog, Column, Error, Expr, OrderBy, Query, Relation, Table, Tracking};
 use highwater_odata::{PrimitiveType as T, Value};
 use highwater_sql::sqlite::{
     DeltaSpec, Driver, PageSpec, Sqlite, TableLayout, count, delta, last_key, page,
@@ -380,6 +380,16 @@ fn expressions() {
             T::Boolean,
         ),
     );
+    for (pattern, is_supported) in [
+        ("(", true),
+        ("a{100}{100}{100}", true),
+        (r"(a)\1", false),
+        ("(?<!a)b", false),
+    ] {
+        let error = highwater_sql::sqlite::pattern(pattern).unwrap_err();
+        let is_invalid = matches!(error, Error::InvalidQuery(_));
+        assert_eq!(is_invalid, is_supported, "{pattern}: {error}");
+    }
     check(
         "case(paid:1,true:2) eq 2",
         eq(

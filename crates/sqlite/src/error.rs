@@ -1,6 +1,7 @@
 //! What SQLite says, as what the caller can do about it.
 //!
-//! What must hold: every text names the database and says what to do; none contains SQL that Highwater made.
+//! What must hold: every text says what to do and names the database (except where clients are shown the text); none contains SQL
+//! that Highwater made.
 
 use std::path::Path;
 
@@ -75,7 +76,7 @@ fn translate(error: rusqlite::Error, path: &Path) -> Error {
             ))
         }
         ErrorCode::ReadOnly => Error::ReadOnly(format!(
-            "The database {path} cannot be written ({said}). Give the service write access to the file and its directory."
+            "The database cannot be written ({said}). Give the service write access to the file and its directory."
         )),
         ErrorCode::DiskFull => Error::Full(format!(
             "The disk or the database {path} is full. Nothing was changed. Make room and try again."

@@ -12,6 +12,19 @@ pub struct Loaded {
     pub catalog: Catalog,
     /// What only this store needs, one for each table of the catalog.
     pub tables: Vec<TableFacts>,
+    /// What is in the schema, but not in the catalog.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A table or view that SQLite cannot read, for example a view of a table that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The name as the schema spells it.
+    pub name: String,
+    /// Whether it is a view.
+    pub is_view: bool,
+    /// What SQLite says.
+    pub error: String,
 }
 
 /// How the rows of a table are stored and compared.

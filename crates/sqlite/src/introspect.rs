@@ -51,6 +51,7 @@ fn loaded(survey: &Survey) -> Loaded {
             tables,
         },
         tables: facts,
+        left_out: survey.left_out.clone(),
     }
 }
 
@@ -59,13 +60,13 @@ fn table(surveyed: &Surveyed) -> (Table, TableFacts) {
     let key = surveyed.key.as_deref().unwrap_or_default();
     let tracked = match &surveyed.health {
         Health::Sound { id, incarnation } => Some((*id, *incarnation)),
-        Health::Absent { .. } => None,
+        Health::Doubtful { .. } | Health::Absent { .. } => None,
     };
     let tracking = match &surveyed.health {
         Health::Sound { incarnation, .. } => Tracking::Tracked {
             incarnation: *incarnation,
         },
-        Health::Absent { reason } => Tracking::Untracked {
+        Health::Doubtful { reason, .. } | Health::Absent { reason } => Tracking::Untracked {
             reason: reason.clone(),
         },
     };

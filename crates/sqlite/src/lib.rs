@@ -34,5 +34,5 @@ mod temporal;
 pub mod tracking;
 mod write;
 
-pub use snapshot::describe_snapshot;
+pub use snapshot::{describe_snapshot, gone};
 pub use store::{Options, SqliteStore};

@@ -1,8 +1,9 @@
 //! Highwater's own tables: identity, clock, keys, ticks, and the list of what is tracked.
 //!
 //! ```text
-//! highwater_meta   one row: format of these tables, epoch, id of the current key
-//! highwater_clock  one row: version of the newest undo record; which key an insert has announced (see `capture::ddl`)
+//! highwater_meta   one row: format of these tables, epoch, id of the current key; the schema at the last inspection ([`Inspected`])
+//! highwater_clock  one row: version of the newest undo record; for `capture::ddl`, which key an insert has announced, and the version
+//!                  at which a row may have been lost: nothing before it can be answered, in any table
 //! highwater_key    the keys that links are sealed with; never deleted, only succeeded
 //! highwater_tick   snapshot `version` was the current one at `unix_s`
 //! highwater_table  id, name, incarnation, fingerprint and horizon of each tracked table
@@ -22,11 +23,11 @@ pub const FORMAT: i64 = 1;
 pub(crate) const TABLES: [(&str, &str); 5] = [
     (
         "highwater_meta",
-        "CREATE TABLE highwater_meta(one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER, epoch INTEGER, current_key INTEGER)",
+        "CREATE TABLE highwater_meta(one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER, epoch INTEGER, current_key INTEGER, schema_version INTEGER, inspected INTEGER)",
     ),
     (
         "highwater_clock",
-        "CREATE TABLE highwater_clock(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER, announced INTEGER, announced_in INTEGER)",
+        "CREATE TABLE highwater_clock(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER, announced INTEGER, announced_in INTEGER, lost INTEGER)",
     ),
     (
         "highwater_key",
@@ -113,6 +114,13 @@ pub fn load(connection: &Connection) -> Result<Option<Meta>, Failure> {
             "The database is tracked by a newer version of Highwater (format {format}, this program knows {FORMAT}); use that version, or untrack the database with it."
         )));
     }
+    // Without one of them, the others are of no use to anybody.
+    for (name, _) in TABLES {
+        let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
+        if !connection.query_row(sql, [name], |row| row.get::<_, bool>(0))? {
+            return Ok(None);
+        }
+    }
     let keys = connection
         .prepare("SELECT id, secret FROM main.highwater_key ORDER BY id")?
         .query_map([], |row| {
@@ -158,7 +166,7 @@ pub(crate) fn create(connection: &Connection) -> Result<(), Failure> {
     }
     let key = SealKey::generate();
     connection.execute(
-        "INSERT INTO highwater_meta VALUES (1, ?1, ?2, ?3)",
+        "INSERT INTO highwater_meta(one, format, epoch, current_key) VALUES (1, ?1, ?2, ?3)",
         params![FORMAT, random(connection)?, key.id],
     )?;
     connection.execute(
@@ -198,6 +206,40 @@ pub fn clock(connection: &Connection) -> rusqlite::Result<i64> {
     })
 }
 
+/// When the schema was last found in order.
+///
+/// The text of the schema alone does not show that all was well in between: a unique index that came and went may have made `REPLACE`
+/// delete rows of which no trigger could know. Therefore the version of the schema is noted, and up to which record it was that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inspected {
+    /// `PRAGMA schema_version`, which grows by one with every statement that changes the schema.
+    pub(crate) schema_version: i64,
+    /// The version of the newest record then: up to it, everything was in order.
+    pub(crate) clock: i64,
+}
+
+/// The last inspection. The tables must exist.
+pub(crate) fn inspected(connection: &Connection) -> rusqlite::Result<Option<Inspected>> {
+    let sql = "SELECT schema_version, inspected FROM main.highwater_meta";
+    connection.query_row(sql, [], |row| {
+        let (schema_version, clock): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let at = schema_version.zip(clock);
+        Ok(at.map(|(schema_version, clock)| Inspected {
+            schema_version,
+            clock,
+        }))
+    })
+}
+
+/// Notes that the schema is in order now. The caller holds a write transaction.
+pub(crate) fn note_inspected(write: &Connection) -> rusqlite::Result<()> {
+    write.execute(
+        "UPDATE main.highwater_meta SET schema_version = ?1, inspected = (SELECT version FROM main.highwater_clock)",
+        [crate::snapshot::schema_version(write)?],
+    )?;
+    Ok(())
+}
+
 /// Makes a new key the current one. Links that older keys sealed stay valid.
 ///
 /// # Errors
@@ -235,11 +277,7 @@ pub fn rotate_old_key(
 }
 
 /// A key that is younger than now by as much was made while the system's clock was wrong; it is succeeded as well.
-fn is_key_old(
-    connection: &Connection,
-    now_unix_s: i64,
-    age_max_s: i64,
-) -> rusqlite::Result<bool> {
+fn is_key_old(connection: &Connection, now_unix_s: i64, age_max_s: i64) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM main.highwater_meta JOIN main.highwater_key ON id = current_key \
          WHERE abs(?1 - created_unix_s) >= ?2)",
@@ -250,7 +288,10 @@ fn is_key_old(
 
 fn rotate_key_within(write: &Connection) -> Result<SealKey, Failure> {
     let meta = load(write)?.ok_or_else(|| {
-        Failure::Refused("Nothing in the database is tracked, so it has no keys; track a table first.".to_owned())
+        Failure::Refused(
+            "Nothing in the database is tracked, so it has no keys; track a table first."
+                .to_owned(),
+        )
     })?;
     let key = loop {
         let key = SealKey::generate();
@@ -301,6 +342,10 @@ pub(crate) fn tick_within(connection: &Connection, now_unix_s: i64) -> rusqlite:
     connection.execute(
         "INSERT OR IGNORE INTO main.highwater_tick SELECT version, ?1 FROM main.highwater_clock",
         [now_unix_s],
+    )?;
+    connection.execute(
+        "UPDATE main.highwater_meta SET inspected = (SELECT version FROM main.highwater_clock) WHERE schema_version = ?1",
+        [crate::snapshot::schema_version(connection)?],
     )?;
     Ok(())
 }

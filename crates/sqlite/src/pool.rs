@@ -2,16 +2,18 @@
 //!
 //! What must hold: a connection is used by one blocking task at a time and is never kept while a caller waits for anything
 //! else; no transaction survives the task. A file that was replaced by another is noticed when a connection is taken, so the service goes on
-//! with the new one without a restart.
+//! with the new one without a restart. A read that nobody waits for any more is stopped: a client that asks and leaves cannot keep
+//! connections busy. A write is never stopped for that reason.
 //! What is deliberately absent: the async runtime's threads are never blocked by SQLite.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use highwater_core::Error;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
@@ -33,6 +35,10 @@ pub(crate) struct Access {
 
 /// Pages that a reading connection keeps in memory, in KiB: a page of a round looks up rows all over its table.
 const READER_CACHE_KIB: i64 = 16 * 1024;
+
+/// Longest value that a reading connection handles or makes: SQLite's own limit, a billion bytes, would let one request that
+/// concatenates take many gigabytes.
+const READ_VALUE_MAX_BYTES: i32 = 64 * 1024 * 1024;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,21 +72,41 @@ struct Deadline {
     origin: Instant,
     /// Milliseconds after the origin.
     at_ms: AtomicU64,
+    /// Whether the caller has left, for the task that runs.
+    left: Mutex<Option<Arc<AtomicBool>>>,
+}
+
+/// Held by the caller of a task while it waits.
+struct Caller(Arc<AtomicBool>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Deadline {
-    fn set(&self, timeout: Duration) {
+    fn set(&self, timeout: Duration, left: Option<Arc<AtomicBool>>) {
+        *self.lock_left() = left;
         let end = (self.origin.elapsed() + timeout).as_millis();
         self.at_ms
             .store(u64::try_from(end).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn clear(&self) {
+        *self.lock_left() = None;
         self.at_ms.store(u64::MAX, Ordering::Relaxed);
     }
 
     fn is_over(&self) -> bool {
-        self.origin.elapsed().as_millis() > u128::from(self.at_ms.load(Ordering::Relaxed))
+        let left = self.lock_left();
+        left.as_ref()
+            .is_some_and(|left| left.load(Ordering::Relaxed))
+            || self.origin.elapsed().as_millis() > u128::from(self.at_ms.load(Ordering::Relaxed))
+    }
+
+    fn lock_left(&self) -> std::sync::MutexGuard<'_, Option<Arc<AtomicBool>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,6 +145,7 @@ impl Access {
         let deadline = Arc::new(Deadline {
             origin: Instant::now(),
             at_ms: AtomicU64::new(u64::MAX),
+            left: Mutex::new(None),
         });
         let connection = self
             .connect(role, Arc::clone(&deadline))
@@ -144,6 +171,7 @@ impl Access {
         if role == Role::Read {
             connection.pragma_update(None, "query_only", true)?;
             connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+            connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, READ_VALUE_MAX_BYTES)?;
         }
         // Reads the file's header for the first time: is it a database at all?
         connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))?;
@@ -198,10 +226,12 @@ impl Pool {
             .await
             .map_err(|_| Error::Internal("the pool of connections is closed".into()))?;
         let pool = Arc::clone(self);
+        let caller = Caller(Arc::default());
+        let left = Arc::clone(&caller.0);
         blocking(move || {
             let session = pool.lock_idle().pop();
             let mut session = pool.current(session, Role::Read)?;
-            let result = pool.timed(&mut session, task);
+            let result = pool.timed(&mut session, Some(left), task);
             if !result.as_ref().is_err_and(spoils_connection) {
                 pool.lock_idle().push(session);
             }
@@ -225,7 +255,7 @@ impl Pool {
         let pool = Arc::clone(self);
         blocking(move || {
             let mut session = pool.current(writer.take(), Role::Write)?;
-            let result = pool.timed(&mut session, task);
+            let result = pool.timed(&mut session, None, task);
             if !result.as_ref().is_err_and(spoils_connection) {
                 *writer = Some(session);
             }
@@ -246,9 +276,10 @@ impl Pool {
     fn timed<T>(
         &self,
         session: &mut Session,
+        left: Option<Arc<AtomicBool>>,
         task: impl FnOnce(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        session.deadline.set(self.access.statement_timeout);
+        session.deadline.set(self.access.statement_timeout, left);
         let result = task(session).map_err(|fault| fault.tell(&self.access.path));
         session.deadline.clear();
         result

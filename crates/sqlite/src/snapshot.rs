@@ -4,11 +4,12 @@
 //! table carried. Version numbers repeat when a database is restored from a backup and continued; anchors do not.
 
 use highwater_core::link::{Reader, put_uint};
-use highwater_core::{Gone, Snapshot};
+use highwater_core::{Error, Gone, Snapshot};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::error::Fault;
 use crate::facts::history_table;
+use crate::failure::Failure;
 
 /// A decoded snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +89,50 @@ pub fn describe_snapshot(snapshot: &Snapshot) -> Option<String> {
     ))
 }
 
+/// Why the snapshots that a link holds cannot be answered, for an operator who inspects it: the incarnation is that of the link's table.
+/// `None` if they can. Something must be tracked.
+///
+/// # Errors
+///
+/// What SQLite reports.
+pub fn gone(
+    connection: &Connection,
+    incarnation: u64,
+    snapshots: &[&Snapshot],
+) -> Result<Option<Gone>, Failure> {
+    let transaction = connection.unchecked_transaction()?;
+    let history = transaction
+        .query_row(
+            "SELECT id FROM main.highwater_table WHERE incarnation = ?1",
+            [incarnation.cast_signed()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(history) = history else {
+        return Ok(Some(Gone::Recreated));
+    };
+    let (clock, _) = clock(&transaction)?;
+    for snapshot in snapshots {
+        let position = match Position::decode(snapshot) {
+            Ok(position) => position,
+            Err(gone) => return Ok(Some(gone)),
+        };
+        match position.check(&transaction, history, clock) {
+            Ok(()) => {}
+            Err(Fault::Told(Error::Gone(gone))) => return Ok(Some(gone)),
+            Err(Fault::Told(other)) => return Err(Failure::Refused(other.to_string())),
+            Err(Fault::Sqlite(error)) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
 /// Records up to this version may be missing.
 pub(crate) fn horizon(connection: &Connection, history: i64) -> rusqlite::Result<i64> {
     connection
-        .prepare_cached("SELECT horizon FROM highwater_table WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT max(t.horizon, coalesce(c.lost, 0)) FROM highwater_table AS t, highwater_clock AS c WHERE t.id = ?1",
+        )?
         .query_row([history], |row| row.get(0))
 }
 

@@ -24,13 +24,28 @@ pub fn load(connection: &Connection, loaded: &Loaded) -> Result<StoreStatus, Fai
     for (table, facts) in loaded.catalog.tables.iter().zip(&loaded.tables) {
         tables.push(table_status(connection, table, facts)?);
     }
-    // The status has no place for what concerns the whole database; the first tracked table stands for all.
-    if let Some(warning) = journal_warning(connection)?
-        && let Some(first) = tables.iter_mut().find(|t| t.untracked_because.is_none())
-    {
-        first.warnings.push(warning);
-    }
-    Ok(StoreStatus { epoch, tables })
+    tables.extend(loaded.left_out.iter().map(|left_out| TableStatus {
+        name: left_out.name.clone(),
+        is_view: left_out.is_view,
+        untracked_because: Some(format!(
+            "It is not even served, because SQLite cannot read it ({}).",
+            left_out.error
+        )),
+        warnings: Vec::new(),
+        history_rows: 0,
+        history_bytes: 0,
+        oldest_snapshot_unix_s: None,
+    }));
+    // Who tracks nothing has nobody who waits.
+    let is_tracked = tables.iter().any(|table| table.untracked_because.is_none());
+    let journal = is_tracked
+        .then(|| journal_warning(connection))
+        .transpose()?;
+    Ok(StoreStatus {
+        epoch,
+        warnings: journal.flatten().into_iter().collect(),
+        tables,
+    })
 }
 
 fn table_status(
@@ -65,7 +80,7 @@ fn table_status(
     status.oldest_snapshot_unix_s = connection
         .query_row(
             "SELECT unix_s FROM main.highwater_tick WHERE version >= \
-             (SELECT horizon FROM main.highwater_table WHERE id = ?1) ORDER BY version LIMIT 1",
+             (SELECT max(t.horizon, coalesce(c.lost, 0)) FROM main.highwater_table AS t, main.highwater_clock AS c WHERE t.id = ?1) ORDER BY version LIMIT 1",
             [id],
             |row| row.get(0),
         )

@@ -15,6 +15,7 @@ use highwater_core::{Catalog, Epoch, Error, KeyRing, RowSink, SealKey, Snapshot,
 use rusqlite::ErrorCode;
 
 use crate::changes::changes;
+use crate::facts::LeftOut;
 use crate::failure::Failure;
 use crate::pool::{Access, Pool};
 use crate::quick::Quick;
@@ -136,7 +137,8 @@ impl SqliteStore {
     pub async fn maintain_once(&self) -> Result<(), Error> {
         let inner = &self.inner;
         inner.reopen_quick().await;
-        if inner.schema().pending {
+        // Also without a request, so that the schema never changes often without being looked at.
+        if inner.schema().pending || inner.current().await?.is_none() {
             let _reading = inner.reading.lock().await;
             inner.reload().await?;
         }
@@ -382,6 +384,9 @@ async fn load(
         };
         let transaction = session.connection.unchecked_transaction()?;
         let loaded = introspect::load(&transaction)?;
+        for LeftOut { name, error, .. } in &loaded.left_out {
+            tracing::warn!(name, error, "not served, because SQLite cannot read it");
+        }
         let meta = meta::load(&transaction)?;
         let keys = key_ring(meta.as_ref(), &own_key)?;
         Ok((Schema::new(loaded, meta, session.file, pending), keys))

@@ -1,8 +1,9 @@
 //! One consistent look at a database: its tables, what tracking each of them would take, and what is there.
 //!
 //! What must hold: a table is *sound* only if every object of its capture exists with exactly the text that this version would
-//! create now, its triggers are younger than all others of the table (SQLite fires the youngest first), and its fingerprint is that of
-//! the table's present schema. Everything else is not tracked.
+//! create now, its history is younger than the table (which was not created anew since), its triggers are younger than all others of the
+//! table (SQLite fires the youngest first), its fingerprint is that of the table's present schema, and nothing was written to it while
+//! the schema changed unseen. Everything else is not tracked.
 
 use std::collections::HashMap;
 
@@ -11,10 +12,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::capture::ddl::{self, Object, ObjectKind};
 use crate::capture::shape::{self, KeyColumn, Shape};
-use crate::facts::quote;
+use crate::facts::{LeftOut, history_table, quote};
 use crate::failure::Failure;
 use crate::introspect::raw::{self, RawObject, RawSchema, RawTable};
-use crate::meta;
+use crate::meta::{self, Inspected};
+use crate::snapshot::newest;
 
 /// What was found.
 pub(crate) struct Survey {
@@ -22,12 +24,15 @@ pub(crate) struct Survey {
     pub(crate) version: u64,
     /// By name.
     pub(crate) tables: Vec<Surveyed>,
+    pub(crate) left_out: Vec<LeftOut>,
     /// Tracked tables that are not sound, or do not exist any more: what is left of their capture must go.
     pub(crate) unsound: Vec<Registered>,
     /// Whether Highwater's own tables are there and complete.
     pub(crate) has_meta: bool,
     /// Highwater's objects that belong to no sound table.
     pub(crate) leftovers: Vec<RawObject>,
+    /// Whether this version of the schema is the one that was inspected last (or nothing is tracked).
+    pub(crate) is_noted: bool,
 }
 
 /// A table, and what is known of its tracking.
@@ -42,8 +47,19 @@ pub(crate) struct Surveyed {
 
 /// The state of a table's tracking.
 pub(crate) enum Health {
-    Sound { id: i64, incarnation: u64 },
-    Absent { reason: String },
+    Sound {
+        id: i64,
+        incarnation: u64,
+    },
+    /// Its capture is sound, but since the last inspection the schema was changed several times and the table was written to: `REPLACE`
+    /// may have removed rows because of a unique index that is gone again.
+    Doubtful {
+        id: i64,
+        reason: String,
+    },
+    Absent {
+        reason: String,
+    },
 }
 
 /// A row of `highwater_table`.
@@ -65,13 +81,18 @@ impl Survey {
         } else {
             Vec::new()
         };
-        Ok(Survey::judge(schema, registered, has_meta))
+        let mut survey = Survey::judge(schema, registered, has_meta);
+        if has_meta {
+            survey.doubt(connection, meta::inspected(connection)?);
+        }
+        Ok(survey)
     }
 
     fn judge(schema: RawSchema, registered: Vec<Registered>, has_meta: bool) -> Survey {
         let RawSchema {
             version,
             tables,
+            left_out,
             objects,
             collations,
         } = schema;
@@ -98,7 +119,7 @@ impl Survey {
                     }
                 }
                 (Ok(_), None) => Health::Absent {
-                    reason: not_tracked(&raw.name),
+                    reason: NOT_TRACKED.to_owned(),
                 },
                 (Ok(shape), Some(registered)) => {
                     let wanted = ddl::objects(shape, registered.id);
@@ -129,19 +150,40 @@ impl Survey {
         Survey {
             version,
             tables: surveyed,
+            left_out,
             unsound,
             has_meta,
             leftovers,
+            is_noted: true,
+        }
+    }
+
+    /// A single change of the schema can be seen. Of several, the last may hide what the first did.
+    fn doubt(&mut self, connection: &Connection, inspected: Option<Inspected>) {
+        // The file has 32 bits for the version.
+        let changes =
+            inspected.map(|at| (self.version as u32).wrapping_sub(at.schema_version as u32));
+        self.is_noted = changes == Some(0);
+        if matches!(changes, Some(0 | 1)) {
+            return;
+        }
+        for surveyed in &mut self.tables {
+            if let Health::Sound { id, .. } = surveyed.health
+                && !inspected
+                    .is_some_and(|at| newest(connection, id).is_ok_and(|it| it <= at.clock))
+            {
+                surveyed.health = Health::Doubtful {
+                    id,
+                    reason: needs_renewal(&surveyed.raw.name),
+                };
+            }
         }
     }
 }
 
-fn not_tracked(table: &str) -> String {
-    format!(
-        "Tracking is not switched on for this table; run `highwater track` for {}.",
-        quote(table)
-    )
-}
+/// The same for all tables, so that a status can say it once.
+const NOT_TRACKED: &str =
+    "Tracking is not switched on; `highwater serve` or `highwater track` begins it.";
 
 fn needs_renewal(table: &str) -> String {
     format!(
@@ -185,6 +227,8 @@ fn read_registered(connection: &Connection) -> rusqlite::Result<Vec<Registered>>
 /// The objects in the schema, by name and by table.
 struct Existing<'a> {
     by_name: HashMap<&'a str, &'a RawObject>,
+    /// Age of each table. (A trigger may have the name of a table.)
+    tables: HashMap<&'a str, i64>,
     /// Age of the youngest trigger of each table (name in lower case) that is not ours.
     youngest_foreign: HashMap<String, i64>,
 }
@@ -199,8 +243,10 @@ impl<'a> Existing<'a> {
             }
         }
         let by_name = objects.iter().map(|o| (o.name.as_str(), o)).collect();
+        let tables = objects.iter().filter(|o| o.kind == "table");
         Existing {
             by_name,
+            tables: tables.map(|o| (o.name.as_str(), o.rowid)).collect(),
             youngest_foreign,
         }
     }
@@ -210,7 +256,9 @@ impl<'a> Existing<'a> {
             .youngest_foreign
             .get(&raw.name.to_ascii_lowercase())
             .copied();
+        let age = |name: &str| self.tables.get(name).copied();
         registered.fingerprint == fingerprint(raw, wanted)
+            && age(&raw.name) < age(&history_table(registered.id))
             && wanted.iter().all(|object| {
                 self.by_name.get(object.name.as_str()).is_some_and(|found| {
                     found.sql == object.sql

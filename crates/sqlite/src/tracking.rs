@@ -11,7 +11,7 @@
 //!   names the column. Untrack the table first and track it afterwards, or re-create the table in the way that SQLite's
 //!   documentation describes.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use crate::capture::ddl;
 use crate::facts::quote;
@@ -30,7 +30,8 @@ pub enum Policy {
     Except(Vec<String>),
 }
 
-/// What [`ensure`] changed. All lists are empty if everything was in order, and then nothing was written.
+/// What [`ensure`] changed. All lists are empty if everything was in order, and then nothing was written but a note of the schema's version
+/// if that is another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ensured {
     /// Tables whose tracking began.
@@ -49,12 +50,17 @@ pub struct Ensured {
 /// reports.
 pub fn ensure(connection: &mut Connection, policy: &Policy) -> Result<Ensured, Failure> {
     let read = connection.transaction()?;
-    let in_order = todo(&Survey::of(&read)?, policy)?.is_empty();
+    let survey = Survey::of(&read)?;
+    let in_order = todo(&survey, policy)?.is_empty();
     read.commit()?;
-    if in_order {
+    if in_order && survey.is_noted {
         return Ok(Ensured::default());
     }
-    let write = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let write = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        // A note can wait until the next change of the schema.
+        Err(error) if in_order && is_busy(&error) => return Ok(Ensured::default()),
+        other => other?,
+    };
     // Somebody else may have changed the schema in between.
     let survey = Survey::of(&write)?;
     let todo = todo(&survey, policy)?;
@@ -82,9 +88,10 @@ pub fn untrack(
     };
     let mut untracked = Vec::new();
     for surveyed in &survey.tables {
-        if let Health::Sound { id, .. } = surveyed.health
-            && chosen(&surveyed.raw.name)
-        {
+        let (Health::Sound { id, .. } | Health::Doubtful { id, .. }) = surveyed.health else {
+            continue;
+        };
+        if chosen(&surveyed.raw.name) {
             if let Ok(shape) = &surveyed.shape {
                 for object in ddl::objects(shape, id).iter().rev() {
                     drop_object(&write, &object.name, object_type(object.kind))?;
@@ -92,6 +99,8 @@ pub fn untrack(
             }
             forget(&write, id)?;
             untracked.push(surveyed.raw.name.clone());
+        } else if matches!(surveyed.health, Health::Doubtful { .. }) {
+            renew(&write, id)?;
         }
     }
     // Capture that is out of order is of no use to anybody, so it goes in any case.
@@ -102,7 +111,7 @@ pub fn untrack(
             untracked.push(registered.name.clone());
         }
     }
-    drop_meta_if_unused(&write)?;
+    finish(&write)?;
     write.commit()?;
     untracked.sort();
     Ok(untracked)
@@ -113,13 +122,15 @@ pub fn untrack(
 struct Todo {
     /// Positions in [`Survey::tables`] of the tables to track (anew).
     track: Vec<usize>,
+    /// Positions in [`Survey::tables`] of the tables whose capture can stay, with another incarnation.
+    renew: Vec<usize>,
     /// Whether there are remains to clear away.
     clear: bool,
 }
 
 impl Todo {
     fn is_empty(&self) -> bool {
-        self.track.is_empty() && !self.clear
+        self.track.is_empty() && self.renew.is_empty() && !self.clear
     }
 }
 
@@ -145,6 +156,11 @@ fn todo(survey: &Survey, policy: &Policy) -> Result<Todo, Failure> {
                 Policy::Except(names) => !named(names, name),
             }
     };
+    let renew = survey
+        .tables
+        .iter()
+        .enumerate()
+        .filter(|(_, surveyed)| matches!(surveyed.health, Health::Doubtful { .. }));
     let track = survey.tables.iter().enumerate().filter(|(_, surveyed)| {
         surveyed.shape.is_ok()
             && matches!(surveyed.health, Health::Absent { .. })
@@ -152,6 +168,7 @@ fn todo(survey: &Survey, policy: &Policy) -> Result<Todo, Failure> {
     });
     Ok(Todo {
         track: track.map(|(position, _)| position).collect(),
+        renew: renew.map(|(position, _)| position).collect(),
         clear: !survey.unsound.is_empty() || !survey.leftovers.is_empty(),
     })
 }
@@ -209,8 +226,37 @@ fn carry_out(write: &Transaction<'_>, survey: &Survey, todo: &Todo) -> Result<En
             ensured.tracked.push(surveyed.raw.name.clone());
         }
     }
-    drop_meta_if_unused(write)?;
+    for position in &todo.renew {
+        let surveyed = &survey.tables[*position];
+        if let Health::Doubtful { id, .. } = surveyed.health {
+            renew(write, id)?;
+            ensured.renewed.push(surveyed.raw.name.clone());
+        }
+    }
+    finish(write)?;
     Ok(ensured)
+}
+
+/// The capture stays; links from before this moment end.
+fn renew(write: &Transaction<'_>, id: i64) -> Result<(), Failure> {
+    write.execute(
+        "UPDATE highwater_table SET incarnation = ?2, horizon = (SELECT version FROM highwater_clock) WHERE id = ?1",
+        params![id, meta::random(write)?],
+    )?;
+    Ok(())
+}
+
+/// The end of every transaction that brings something in order.
+fn finish(write: &Transaction<'_>) -> Result<(), Failure> {
+    drop_meta_if_unused(write)?;
+    if meta::exists(write)? {
+        meta::note_inspected(write)?;
+    }
+    Ok(())
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 fn track(write: &Transaction<'_>, surveyed: &Surveyed) -> Result<(), Failure> {

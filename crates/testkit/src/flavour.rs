@@ -84,6 +84,8 @@ pub struct Flavour {
     pub number_condition: &'static str,
     /// The same for texts, which are all that `$search` looks at.
     pub text_condition: &'static str,
+    /// A column as an argument of text functions, with `{0}` for the column: `NULL` where the value is no text.
+    pub text_argument: &'static str,
     /// A random number from 1 to 12, another one whenever it is computed.
     pub random_number: &'static str,
     /// How many programs use the database.
@@ -152,6 +154,7 @@ pub static SQLITE: Flavour = Flavour {
     exact_collation: " COLLATE BINARY",
     number_condition: " AND typeof({}) IN ('integer', 'real')",
     text_condition: " AND typeof({}) = 'text'",
+    text_argument: "iif(typeof({0}) = 'text', {0}, NULL)",
     random_number: "(1 + abs(random() % 12))",
     outside_programs: 5,
 };

@@ -189,7 +189,7 @@ impl Conditions<'_> {
             };
         }
         match property.ty.as_str() {
-            "String" if column.kind == Kind::Text => self.over_text(rng, name, &sql, column),
+            "String" if column.kind == Kind::Text => self.over_text(rng, name, &sql),
             "Byte" | "SByte" | "Int16" | "Int32" | "Int64" if column.kind == Kind::Int => {
                 self.over_integers(rng, name, &sql, column)
             }
@@ -197,7 +197,7 @@ impl Conditions<'_> {
                 let number = rng.word(&["0.5", "1.5", "0", "-2.25", "1e300"]);
                 self.compare_numbers(rng, name, &sql, number)
             }
-            "Decimal" if column.kind == Kind::Decimal && !column.loose => {
+            "Decimal" if column.kind == Kind::Decimal => {
                 let number = rng.word(&["1", "1.5", "19.99", "0", "-3.75"]);
                 self.compare_numbers(rng, name, &sql, number)
             }
@@ -217,44 +217,48 @@ impl Conditions<'_> {
         }
     }
 
-    fn over_text(&self, rng: &mut Rng, name: &str, sql: &str, column: &Column) -> Condition {
+    fn over_text(&self, rng: &mut Rng, name: &str, sql: &str) -> Condition {
         let text = rng.word(&TEXTS);
         let (odata, literal) = (text_literal(text), text_literal(text));
         let exact = format!("{sql}{}", self.flavour.exact_collation);
-        if column.loose || rng.chance(50) {
+        if rng.chance(40) {
             return compare(rng, name, &exact, (&odata, &literal), "");
         }
+        let text = self.flavour.text_argument.replace("{0}", sql);
         let position = self.flavour.position_function;
+        let collation = self.flavour.exact_collation;
         match rng.below(5) {
             0 => Condition {
                 odata: format!("contains({name},{odata})"),
-                sql: format!("{position}({sql}, {literal}) > 0"),
+                sql: format!("{position}({text}, {literal}) > 0"),
             },
             1 => Condition {
                 odata: format!("startswith({name},{odata})"),
-                sql: format!("substr({sql}, 1, length({literal})){} = {literal}", self.flavour.exact_collation),
+                sql: format!("substr({text}, 1, length({literal})){collation} = {literal}"),
             },
-            2 => compare(rng, &format!("length({name})"), &format!("length({sql})"), ("1", "1"), ""),
+            2 => {
+                compare(rng, &format!("length({name})"), &format!("length({text})"), ("1", "1"), "")
+            }
             3 => Condition {
                 odata: format!("{name} in ('a',{odata})"),
                 sql: format!("coalesce({exact} IN ('a', {literal}), FALSE)"),
             },
             _ => {
-                let (name, sql) = (format!("concat({name},'x')"), format!("({sql} || 'x')"));
+                let (name, sql) = (format!("concat({name},'x')"), format!("({sql} || 'x'){collation}"));
                 compare(rng, &name, &sql, ("'ax'", "'ax'"), "")
             }
         }
     }
 
     fn over_integers(&self, rng: &mut Rng, name: &str, sql: &str, column: &Column) -> Condition {
-        let number = (1 + rng.below(8)).to_string();
+        let number = (1 + rng.below(12)).to_string();
         match rng.below(10) {
             0 | 1 => Condition {
                 odata: format!("{name} in (1,{number},3)"),
                 sql: format!("coalesce({sql} IN (1, {number}, 3), FALSE)"),
             },
             2 => self.compare_numbers(rng, name, sql, "9007199254740993"),
-            3 if !column.loose => Condition {
+            3 if !column.loose && self.table.strict => Condition {
                 odata: format!("{name} mod 2 eq 0"),
                 sql: format!("coalesce({sql} % 2 = 0, FALSE)"),
             },

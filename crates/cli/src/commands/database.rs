@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use highwater::core::store::StoreStatus;
+use highwater::core::{Gone, Snapshot};
 use highwater::sqlite::failure::Failure;
 use highwater::sqlite::meta::Meta;
 use highwater::sqlite::tracking::{Ensured, Policy};
@@ -46,6 +47,15 @@ impl Database {
         }
     }
 
+    /// Why a link that holds these snapshots of the table with this incarnation is answered 410 Gone; `None` if it is answered.
+    pub(super) fn gone(
+        &self,
+        incarnation: u64,
+        snapshots: &[&Snapshot],
+    ) -> anyhow::Result<Option<Gone>> {
+        self.explained(|connection| highwater::sqlite::gone(connection, incarnation, snapshots))
+    }
+
     /// Identity and keys; `None` if nothing was ever tracked.
     pub(super) fn meta(&self) -> anyhow::Result<Option<Meta>> {
         self.explained(meta::load)
@@ -64,6 +74,8 @@ impl Database {
 
     /// Ends the tracking of the named tables, or of all, and returns their names.
     pub(super) fn untrack(&mut self, tables: Option<&[String]>) -> anyhow::Result<Vec<String>> {
+        // No trace means that neither old rows nor keys can be read from the pages that become free.
+        self.explained(|connection| Ok(connection.pragma_update(None, "secure_delete", true)?))?;
         let untracked = tracking::untrack(&mut self.connection, tables);
         untracked.map_err(|e| anyhow!(e.tell(&self.path)))
     }

@@ -20,6 +20,11 @@ use crate::templates;
 /// Enough for a story that fits a screen, and for customers without orders, who can be deleted.
 const SAMPLE_ORDERS: i64 = 12;
 
+const WHY: &str = "\
+A program keeps a copy of somebody else's data, and asks again and again: what has changed since last time? Timestamps
+miss deleted rows and late commits; reading everything again is slow. Watch it get the exact answer, while another
+program changes the data and tells nobody.";
+
 pub(crate) fn run(args: &Demo) -> anyhow::Result<()> {
     super::log_to_stderr("warn")?;
     let folder = tempfile::Builder::new()
@@ -51,6 +56,7 @@ async fn tell_and_serve(args: &Demo, database: &Path) -> anyhow::Result<()> {
         "{}",
         style.heading("Highwater demo: delta links on a SQLite file")
     )?;
+    writeln!(out, "\n{WHY}")?;
     writeln!(
         out,
         "\nA sample database is served on http://{address}/odata/\n{}",
@@ -99,9 +105,9 @@ fn invite(
             ),
         ),
         (
-            "change a row through the API",
+            "change a row through the API (204 means done)",
             format!(
-                "curl -X PATCH -H 'Content-Type: application/json' -d '{{\"Balance\": 1}}' \"{root}/Customers('C0004')\""
+                "curl -i -X PATCH -H 'Content-Type: application/json' -d '{{\"Balance\": 1}}' \"{root}/Customers('C0004')\""
             ),
         ),
         (
@@ -117,7 +123,7 @@ fn invite(
             ),
         ),
         (
-            "what has changed since the story",
+            "all of that, and nothing else, by the delta link with which the story ended",
             format!("curl -H '{MAX_VERSION}' '{delta_link}'"),
         ),
         (

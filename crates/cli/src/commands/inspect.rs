@@ -18,7 +18,8 @@ use crate::output::{hex, instant};
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<()> {
     super::log_to_stderr("warn")?;
     let token = token(&args.link)?;
-    let Some(meta) = Database::open_to_read(&args.database)?.meta()? else {
+    let database = Database::open_to_read(&args.database)?;
+    let Some(meta) = database.meta()? else {
         return Err(foreign());
     };
     let keys = KeyRing::new(meta.current_key, meta.keys).ok_or_else(|| {
@@ -35,7 +36,9 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<()> {
         LinkError::Gone(other) => anyhow!("{other}; it cannot be opened"),
     })?;
     let now_unix_s = jiff::Timestamp::now().as_second();
-    let report = Report::new(&link, link.epoch == meta.epoch, now_unix_s);
+    let current_epoch = link.epoch == meta.epoch;
+    let gone = gone(&database, &link, current_epoch, now_unix_s)?;
+    let report = Report::new(&link, current_epoch, gone, now_unix_s);
     let text = if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
@@ -43,6 +46,33 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<()> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// Why the service answers the link 410 Gone, if it does, as far as the database knows. The order is the service's.
+fn gone(
+    database: &Database,
+    link: &Link,
+    current_epoch: bool,
+    now_unix_s: i64,
+) -> anyhow::Result<Option<Gone>> {
+    if !current_epoch {
+        return Ok(Some(Gone::Restored));
+    }
+    let snapshots: Vec<&Snapshot> = match &link.position {
+        Position::Delta { lo } => vec![lo],
+        Position::Read { hi, .. } => hi.iter().collect(),
+        Position::Changes { lo, hi, .. } => vec![lo, hi],
+    };
+    let gone = match link.incarnation {
+        // The table was not tracked: nothing can be missing.
+        0 => None,
+        incarnation => database.gone(incarnation, &snapshots)?,
+    };
+    let expired = link.has_expired(now_unix_s).then_some(Gone::Expired);
+    Ok(match gone {
+        Some(Gone::Recreated) => gone,
+        _ => expired.or(gone),
+    })
 }
 
 fn foreign() -> anyhow::Error {
@@ -99,6 +129,7 @@ struct Report {
     current_epoch: bool,
     incarnation: u64,
     scope: String,
+    gone_because: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -108,7 +139,7 @@ struct QueryOption {
 }
 
 impl Report {
-    fn new(link: &Link, current_epoch: bool, now_unix_s: i64) -> Report {
+    fn new(link: &Link, current_epoch: bool, gone: Option<Gone>, now_unix_s: i64) -> Report {
         let bytes = |snapshot: &Snapshot| {
             highwater::sqlite::describe_snapshot(snapshot).unwrap_or_else(|| hex(&snapshot.0))
         };
@@ -156,6 +187,7 @@ impl Report {
             current_epoch,
             incarnation: link.incarnation,
             scope: format!("{:016x}", link.scope),
+            gone_because: gone.map(|gone| gone.to_string()),
         }
     }
 
@@ -201,20 +233,22 @@ impl Report {
                 .map(|shown| ("shown", format!("{shown} rows on the pages before"))),
         );
         lines.push(("issued", format!("in the hour from {}", self.issued)));
-        let expired = if self.expired {
-            " (expired: the service answers 410 Gone)"
-        } else {
-            ""
-        };
-        lines.push(("expires", format!("{}{expired}", self.expires)));
+        lines.push(("expires", self.expires.clone()));
         let foreign = if self.current_epoch {
             ""
         } else {
-            " (not that of the database now: the service answers 410 Gone)"
+            " (not that of the database now)"
         };
         lines.push(("epoch", format!("{}{foreign}", self.epoch)));
         lines.push(("incarnation", self.incarnation.to_string()));
         lines.push(("scope", self.scope.clone()));
+        let answer = match &self.gone_because {
+            None => {
+                "good: the service answers it, unless its settings for this set have changed".into()
+            }
+            Some(why) => format!("void: the service answers 410 Gone, because {why}"),
+        };
+        lines.push(("answer", answer));
         lines
             .iter()
             .map(|(name, value)| format!("{name:<12} {value}\n"))
@@ -268,6 +302,7 @@ expires      2023-11-15T00:00:00Z
 epoch        00000000000000ff
 incarnation  3
 scope        0000000000000004
+answer       good: the service answers it, unless its settings for this set have changed
 ",
             ),
             (
@@ -290,10 +325,11 @@ lo           version 5, anchor 0000000000000102
 hi           0901
 after        07
 issued       in the hour from 2023-11-14T22:00:00Z
-expires      2023-11-15T00:00:00Z (expired: the service answers 410 Gone)
-epoch        00000000000000ff (not that of the database now: the service answers 410 Gone)
+expires      2023-11-15T00:00:00Z
+epoch        00000000000000ff (not that of the database now)
 incarnation  3
 scope        0000000000000004
+answer       void: the service answers 410 Gone, because the database was restored or replaced after the link was issued
 ",
             ),
             (
@@ -320,6 +356,7 @@ expires      2023-11-15T00:00:00Z
 epoch        00000000000000ff
 incarnation  3
 scope        0000000000000004
+answer       good: the service answers it, unless its settings for this set have changed
 ",
             ),
         ] {
@@ -339,7 +376,8 @@ scope        0000000000000004
                 issued_h: 472_222,
                 expires_h: 472_223,
             };
-            assert_eq!(Report::new(&link, current, now_unix_s).text(), expected);
+            let gone = (!current).then_some(Gone::Restored);
+            assert_eq!(Report::new(&link, current, gone, now_unix_s).text(), expected);
         }
     }
 }

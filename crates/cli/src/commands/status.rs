@@ -26,6 +26,7 @@ pub(crate) fn run(args: &Status) -> anyhow::Result<()> {
 struct Report<'a> {
     database: &'a str,
     epoch: Option<String>,
+    warnings: &'a [String],
     tables: Vec<TableReport<'a>>,
 }
 
@@ -56,12 +57,19 @@ impl<'a> Report<'a> {
         Report {
             database,
             epoch: status.epoch.map(super::epoch_text),
+            warnings: &status.warnings,
             tables: tables.collect(),
         }
     }
 }
 
+/// What a warning that concerns no single table is about.
+const DATABASE: &str = "(database)";
+
 fn text(status: &StoreStatus) -> String {
+    if status.tables.is_empty() {
+        return "the database has no tables\n".into();
+    }
     let columns = [
         ("TABLE", Align::Left),
         ("TRACKED", Align::Left),
@@ -74,13 +82,16 @@ fn text(status: &StoreStatus) -> String {
     let untracked = status
         .tables
         .iter()
-        .filter_map(|table| Some((&table.name, table.untracked_because.as_ref()?)));
+        .filter_map(|table| Some((&*table.name, &**table.untracked_because.as_ref()?)));
     section(&mut text, "Not tracked:", untracked);
-    let warnings = status
-        .tables
-        .iter()
-        .flat_map(|table| table.warnings.iter().map(|warning| (&table.name, warning)));
-    section(&mut text, "Warnings:", warnings);
+    let of_database = status.warnings.iter().map(|warning| (DATABASE, &**warning));
+    let of_tables = status.tables.iter().flat_map(|table| {
+        table
+            .warnings
+            .iter()
+            .map(|warning| (&*table.name, &**warning))
+    });
+    section(&mut text, "Warnings:", of_database.chain(of_tables));
     text
 }
 
@@ -105,17 +116,20 @@ fn row(table: &TableStatus) -> Vec<String> {
     ]
 }
 
-fn section<'a>(
-    text: &mut String,
-    heading: &str,
-    lines: impl Iterator<Item = (&'a String, &'a String)>,
-) {
-    let mut lines = lines.peekable();
-    if lines.peek().is_some() {
+/// What is true of several tables is said once.
+fn section<'a>(text: &mut String, heading: &str, lines: impl Iterator<Item = (&'a str, &'a str)>) {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, sentence) in lines {
+        match groups.iter_mut().find(|(known, _)| *known == sentence) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((sentence, vec![name])),
+        }
+    }
+    if !groups.is_empty() {
         text.extend(["\n", heading, "\n"]);
     }
-    for (name, sentence) in lines {
-        text.extend(["  ", name, ": ", sentence, "\n"]);
+    for (sentence, names) in groups {
+        text.extend(["  ", &names.join(", "), ": ", sentence, "\n"]);
     }
 }
 
@@ -136,6 +150,7 @@ mod tests {
         };
         StoreStatus {
             epoch: Some(Epoch(10)),
+            warnings: vec!["Readers wait.".into()],
             tables: vec![
                 table.clone(),
                 TableStatus {
@@ -148,6 +163,12 @@ mod tests {
                 },
                 TableStatus {
                     name: "Totals".into(),
+                    is_view: true,
+                    untracked_because: Some("A view has no rows of its own.".into()),
+                    ..table.clone()
+                },
+                TableStatus {
+                    name: "Years".into(),
                     is_view: true,
                     untracked_because: Some("A view has no rows of its own.".into()),
                     ..table
@@ -163,14 +184,22 @@ TABLE          TRACKED  HISTORY ROWS  HISTORY SIZE  OLDEST SNAPSHOT
 Orders         yes              1200      64.0 KiB  2023-11-14T22:13:20Z
 Order Details  yes                 0           0 B  not known yet
 Totals (view)  no                  -             -  -
+Years (view)   no                  -             -  -
 
 Not tracked:
-  Totals: A view has no rows of its own.
+  Totals, Years: A view has no rows of its own.
 
 Warnings:
+  (database): Readers wait.
   Order Details: 2 rows have NULL in the key and are not served.
 ";
         assert_eq!(text(&status()), expected);
+        let empty = StoreStatus {
+            epoch: None,
+            warnings: vec![],
+            tables: vec![],
+        };
+        assert_eq!(text(&empty), "the database has no tables\n");
     }
 
     #[test]

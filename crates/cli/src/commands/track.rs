@@ -49,7 +49,12 @@ pub(crate) fn untrack(args: &Untrack) -> anyhow::Result<()> {
         writeln!(out, "{name}: not tracked any more, history removed")?;
     }
     if untracked.is_empty() {
-        writeln!(out, "nothing to do: nothing is tracked")?;
+        let what = if args.all {
+            "nothing is tracked"
+        } else {
+            "none of these tables is tracked"
+        };
+        writeln!(out, "nothing to do: {what}")?;
     }
     Ok(())
 }

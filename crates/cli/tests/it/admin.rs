@@ -30,6 +30,12 @@ fn schema(lab: &Lab) -> String {
     .unwrap()
 }
 
+/// Whether the bytes are anywhere in the file.
+fn holds(lab: &Lab, part: &[u8]) -> bool {
+    let bytes = std::fs::read(lab.path("a.sqlite")).unwrap();
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 #[test]
 fn status_of_an_untouched_database_changes_nothing() {
     let lab = lab();
@@ -88,8 +94,19 @@ fn tracking_is_installed_used_and_removed_without_a_trace() {
     assert_eq!(table(&status(&lab), "Orders")["tracked"], false);
     assert_eq!(table(&status(&lab), "Customers")["tracked"], true);
 
+    let printed = lab.ok(&["untrack", "a.sqlite", "Orders"]);
+    assert_eq!(printed, "nothing to do: none of these tables is tracked\n");
+
+    let secret: Vec<u8> = {
+        let db = rusqlite::Connection::open(lab.path("a.sqlite")).unwrap();
+        db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        db.query_row("SELECT secret FROM highwater_key", [], |row| row.get(0))
+            .unwrap()
+    };
+    assert!(holds(&lab, &secret));
     lab.ok(&["untrack", "a.sqlite", "--all"]);
     assert_eq!(schema(&lab), before);
+    assert!(!holds(&lab, &secret), "not even in a free page");
     // Nothing to do is no failure.
     lab.ok(&["untrack", "a.sqlite", "--all"]);
     assert_eq!(schema(&lab), before);
@@ -136,6 +153,7 @@ fn a_link_shows_what_is_inside() {
     assert_eq!(json["kind"], "delta link");
     assert_eq!(json["expired"], false);
     assert_eq!(json["current_epoch"], true);
+    assert_eq!(json["gone_because"], Value::Null);
     assert_eq!(json["epoch"], status(&lab)["epoch"]);
 
     let mut damaged = token.to_owned();
@@ -148,4 +166,38 @@ fn a_link_shows_what_is_inside() {
     lab.ok(&["track", "b.sqlite"]);
     lab.run(&["inspect", token, "--database", "b.sqlite"])
         .assert_fails(1, "another database");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_says_why() {
+    let lab = lab();
+    let serving = lab.serve(&["a.sqlite"]);
+    let page = serving.json("/odata/Customers");
+    let link = page["@deltaLink"].as_str().unwrap();
+    let answer = || {
+        let text = lab.ok(&["inspect", link, "--database", "a.sqlite"]);
+        text.lines().last().unwrap().to_owned()
+    };
+    assert!(answer().starts_with("answer       good"), "{}", answer());
+    for (sql, why) in [
+        (
+            "UPDATE highwater_table SET horizon = 1; UPDATE highwater_clock SET version = 1",
+            "the changes since the link was issued are no longer kept",
+        ),
+        (
+            "UPDATE highwater_table SET incarnation = incarnation + 1",
+            "the table was changed or created anew after the link was issued",
+        ),
+        (
+            "UPDATE highwater_meta SET epoch = epoch + 1",
+            "the database was restored or replaced after the link was issued",
+        ),
+    ] {
+        lab.sql("a.sqlite", sql);
+        assert_eq!(
+            answer(),
+            format!("answer       void: the service answers 410 Gone, because {why}")
+        );
+        assert_eq!(serving.get(link).0, 410, "{sql}");
+    }
 }

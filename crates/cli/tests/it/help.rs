@@ -22,6 +22,12 @@ fn help_texts_are_as_reviewed() {
 }
 
 #[test]
+fn the_help_command_is_the_same() {
+    let lab = Lab::new();
+    assert_eq!(lab.ok(&["help", "serve"]), lab.ok(&["serve", "--help"]));
+}
+
+#[test]
 fn the_short_help_fits_a_screen() {
     let text = Lab::new().ok(&["-h"]);
     assert!(text.lines().count() < 40, "{text}");

@@ -12,7 +12,7 @@ fn wrong_usage_is_exit_code_2() {
         (&["serve"], "required arguments were not provided"),
         (
             &["serve", "a.sqlite", "--listen", "8080"],
-            "invalid value '8080' for '--listen",
+            "\"8080\" is not an address and a port",
         ),
         (
             &["serve", "a.sqlite", "--public-url", "example.com"],
@@ -73,6 +73,7 @@ fn wrong_usage_is_exit_code_2() {
             "{arguments:?}: expected {part:?} in {outcome:?}"
         );
         assert!(!outcome.stderr.contains("secret"), "{outcome:?}");
+        assert!(!outcome.stderr.contains("variable"), "{outcome:?}");
         assert_eq!(outcome.stdout, "");
     }
     assert!(!lab.path("b.sqlite").exists());
@@ -112,7 +113,21 @@ fn a_wrong_variable_is_wrong_usage() {
     let lab = Lab::new();
     lab.ok(&["init", "a.sqlite", "--template", "sample", "--rows", "1"]);
     for (name, value, part) in [
-        ("HIGHWATER_LISTEN", "here", "invalid value 'here'"),
+        (
+            "HIGHWATER_LISTEN",
+            "here",
+            "\"here\" is not an address and a port",
+        ),
+        (
+            "HIGHWATER_LISTEN",
+            "here",
+            "comes from the variable HIGHWATER_LISTEN",
+        ),
+        (
+            "HIGHWATER_PROFILE",
+            "loose",
+            "comes from the variable HIGHWATER_PROFILE",
+        ),
         ("HIGHWATER_PROFILE", "faithful", "use the profile 'exact'"),
         (
             "HIGHWATER_PUBLIC_URL",

@@ -2,6 +2,7 @@
 
 use super::entity_id::escape_segment;
 use super::format::{Format, MetadataLevel};
+use super::page::is_shown_by_json;
 use super::plan::write_control;
 use super::scalar::Encoding;
 use super::text::write_string;
@@ -51,21 +52,22 @@ pub fn property_body(
     value: ValueRef<'_>,
 ) -> Vec<u8> {
     let mut out = opening(format, context);
-    let ty = match value.natural_type() {
-        Some(natural) if !value.fits(declared) => {
-            if format.metadata != MetadataLevel::None {
-                write_control(&mut out, format.prefix(), "type");
-                let hash = match format.version {
-                    Version::V4_0 => "#",
-                    Version::V4_01 => "",
-                };
-                write_string(&mut out, &format!("{hash}{}", natural.short_name()));
-                out.push(b',');
-            }
-            natural
+    let (ty, is_named) = match value.natural_type() {
+        Some(natural) if !value.fits(declared) => (natural, true),
+        _ => {
+            let is_full = format.metadata == MetadataLevel::Full;
+            (declared, is_full && !is_shown_by_json(value, declared))
         }
-        _ => declared,
     };
+    if is_named && format.metadata != MetadataLevel::None {
+        write_control(&mut out, format.prefix(), "type");
+        let hash = match format.version {
+            Version::V4_0 => "#",
+            Version::V4_01 => "",
+        };
+        write_string(&mut out, &format!("{hash}{}", ty.short_name()));
+        out.push(b',');
+    }
     out.extend_from_slice(b"\"value\":");
     Encoding::new(&format).write(&mut out, value, ty);
     out.push(b'}');
@@ -75,7 +77,7 @@ pub fn property_body(
 /// A value without JSON around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawValue {
-    /// For `Content-Type`.
+    /// For `Content-Type`. Text is in UTF-8, which is only said to those who ask for it (Protocol 8.2.1).
     pub media_type: &'static str,
     /// The body.
     pub body: Vec<u8>,
@@ -85,7 +87,7 @@ pub struct RawValue {
 pub fn raw_value(value: ValueRef<'_>) -> Option<RawValue> {
     let text = |body: Vec<u8>| {
         Some(RawValue {
-            media_type: "text/plain;charset=utf-8",
+            media_type: "text/plain",
             body,
         })
     };

@@ -300,23 +300,27 @@ impl Plan {
     /// JSON alone does not show it (JSON Format 4.5.3).
     #[cold]
     fn write_type(&self, out: &mut Vec<u8>, column: &Column, value: ValueRef<'_>, fits: bool) {
-        let shown_by_json = match value {
-            ValueRef::Null | ValueRef::Boolean(_) | ValueRef::String(_) => true,
-            ValueRef::Double(number) => number.is_finite() && column.ty != PrimitiveType::Single,
-            _ => false,
-        };
-        // A declared type that the value does not have would mislead a client, so JSON alone is not enough then.
-        let misled = !fits && column.ty != PrimitiveType::Any;
-        if self.level == MetadataLevel::None || (shown_by_json && !misled) {
-            return;
-        }
         let ty = match fits {
             true => column.ty,
             false => value.natural_type().unwrap_or(column.ty),
         };
+        // A declared type that the value does not have would mislead a client, so JSON alone is not enough then.
+        let misled = !fits && column.ty != PrimitiveType::Any;
+        if self.level == MetadataLevel::None || (is_shown_by_json(value, ty) && !misled) {
+            return;
+        }
         out.extend_from_slice(&column.annotation);
         out.extend_from_slice(ty.short_name().as_bytes());
         out.extend_from_slice(b"\",");
+    }
+}
+
+/// Whether JSON alone shows that a value is of this type (JSON Format 4.5.3: a number without a type is a Double).
+pub(super) fn is_shown_by_json(value: ValueRef<'_>, ty: PrimitiveType) -> bool {
+    match value {
+        ValueRef::Null | ValueRef::Boolean(_) | ValueRef::String(_) => true,
+        ValueRef::Double(number) => number.is_finite() && ty == PrimitiveType::Double,
+        _ => false,
     }
 }
 

@@ -526,8 +526,34 @@ fn single_values() {
         written(Version::V4_01, ty, text),
         r##"{"@context":"c","@type":"String","value":"x"}"##
     );
+    // Full metadata: the type of what JSON alone does not show.
+    let full = |declared, value| {
+        let format = level(Version::V4_01, MetadataLevel::Full);
+        String::from_utf8(property_body(format, "c", declared, value)).unwrap()
+    };
+    for (declared, value, expected) in [
+        (
+            PrimitiveType::Int32,
+            ValueRef::Integer(1),
+            r#""@type":"Int32","value":1"#,
+        ),
+        (
+            PrimitiveType::Decimal,
+            ValueRef::Double(1.5),
+            r#""@type":"Decimal","value":1.5"#,
+        ),
+        (
+            PrimitiveType::Double,
+            ValueRef::Double(1.5),
+            r#""value":1.5"#,
+        ),
+        (PrimitiveType::String, text, r#""value":"x""#),
+    ] {
+        let expected = format!(r#"{{"@context":"c",{expected}}}"#);
+        assert_eq!(full(declared, value), expected);
+    }
     let raw = |value| raw_value(value).map(|raw| (raw.media_type, raw.body));
-    let text_type = "text/plain;charset=utf-8";
+    let text_type = "text/plain";
     assert_eq!(raw(ValueRef::Null), None);
     assert_eq!(raw(text), Some((text_type, b"x".to_vec())));
     assert_eq!(

@@ -6,6 +6,10 @@ use highwater_odata::url::ast;
 use super::error::{BindError, invalid_url, too_complex};
 use super::options::Context;
 
+/// All literals of a request together, aliases written out: expressions that concatenate them make values of this size for every
+/// row.
+pub(super) const LITERALS_MAX_BYTES: usize = 256 * 1024;
+
 /// A row that an expression can talk about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
@@ -107,6 +111,7 @@ pub(super) struct Binder<'a> {
     /// Expansions so far.
     pub(super) expands: usize,
     nodes: usize,
+    literals_bytes: usize,
     depth: usize,
     scopes: u32,
     /// Aliases that are being resolved, to notice when one needs itself.
@@ -121,6 +126,7 @@ impl<'a> Binder<'a> {
             is_operator: false,
             expands: 0,
             nodes: 0,
+            literals_bytes: 0,
             depth: 0,
             scopes: 0,
             open_aliases: Vec::new(),
@@ -158,6 +164,17 @@ impl<'a> Binder<'a> {
         result
     }
 
+    /// Pays for a literal. The parser bounds only what is written once.
+    pub(super) fn pay_literal(&mut self, bytes: usize) -> Result<(), BindError> {
+        self.literals_bytes = self.literals_bytes.saturating_add(bytes);
+        if self.literals_bytes > LITERALS_MAX_BYTES {
+            return Err(too_complex(format!(
+                "The literals are longer than {LITERALS_MAX_BYTES} bytes in all, aliases written out. Split the request."
+            )));
+        }
+        Ok(())
+    }
+
     /// Goes several levels deeper at once.
     pub(super) fn deeper<T>(
         &mut self,
@@ -175,12 +192,12 @@ impl<'a> Binder<'a> {
         &mut self,
         bind: impl FnOnce(&mut Self) -> Result<T, BindError>,
     ) -> Result<T, BindError> {
-        let saved = (self.nodes, self.depth);
-        (self.nodes, self.depth) = (0, 0);
+        let saved = (self.nodes, self.literals_bytes, self.depth);
+        (self.nodes, self.literals_bytes, self.depth) = (0, 0, 0);
         self.is_operator = true;
         let result = bind(self);
         self.is_operator = false;
-        (self.nodes, self.depth) = saved;
+        (self.nodes, self.literals_bytes, self.depth) = saved;
         result
     }
 

@@ -115,7 +115,10 @@ impl Binder<'_> {
 
     fn compound(&mut self, env: &Env<'_>, expr: &ast::Expr) -> Result<Expr, BindError> {
         match expr {
-            ast::Expr::Literal(value) => Ok(Expr::Literal(value.clone())),
+            ast::Expr::Literal(value) => {
+                self.pay_literal(literal::len_bytes(value))?;
+                Ok(Expr::Literal(value.clone()))
+            }
             ast::Expr::Unary(ast::Unary::Not, operand) => {
                 Ok(Expr::Not(Box::new(self.condition(env, operand)?)))
             }

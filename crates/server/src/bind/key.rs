@@ -12,7 +12,8 @@ use super::operator;
 use super::options::Context;
 use crate::model::ServiceModel;
 
-/// The values of a key predicate in key order.
+/// The values of a key predicate in key order. `implied` has, in key order, the values that the path in front of it already says;
+/// they may be left out.
 ///
 /// # Errors
 ///
@@ -21,11 +22,20 @@ pub(super) fn key_values(
     context: &Context<'_>,
     collection: usize,
     arguments: &Arguments,
+    implied: &[Option<Value>],
 ) -> Result<Vec<Value>, BindError> {
     let names = key_names(context.model, collection);
-    let written: Vec<&ast::Expr> = match arguments {
-        Arguments::Positional(values) if values.len() == 1 && names.len() == 1 => {
-            vec![&values[0]]
+    let is_implied = |position: usize| implied.get(position).is_some_and(Option::is_some);
+    let written: Vec<Option<&ast::Expr>> = match arguments {
+        Arguments::Positional(values) if values.len() == 1 => {
+            let open: Vec<usize> = (0..names.len()).filter(|it| !is_implied(*it)).collect();
+            let position = match open.as_slice() {
+                [only] => *only,
+                _ if names.len() == 1 => 0,
+                _ => return Err(wrong_parts(context.model, collection, &names)),
+            };
+            let given = |it| (it == position).then_some(&values[0]);
+            (0..names.len()).map(given).collect()
         }
         Arguments::Named(parts) => in_key_order(context.model, collection, &names, parts)?,
         Arguments::Empty | Arguments::Positional(_) => {
@@ -35,9 +45,16 @@ pub(super) fn key_values(
     written
         .into_iter()
         .enumerate()
-        .map(|(position, expr)| {
-            let value = context.literal(expr)?;
-            convert(context.model, collection, position, &value, &show(expr))
+        .map(|(position, expr)| match expr {
+            Some(expr) => {
+                let value = context.literal(expr)?;
+                convert(context.model, collection, position, &value, &show(expr))
+            }
+            None => implied
+                .get(position)
+                .cloned()
+                .flatten()
+                .ok_or_else(|| wrong_parts(context.model, collection, &names)),
         })
         .collect()
 }
@@ -99,26 +116,22 @@ fn in_key_order<'p>(
     collection: usize,
     names: &[&str],
     parts: &'p [(String, ast::Expr)],
-) -> Result<Vec<&'p ast::Expr>, BindError> {
+) -> Result<Vec<Option<&'p ast::Expr>>, BindError> {
     if let Some((unknown, _)) = parts
         .iter()
         .find(|(name, _)| !names.contains(&name.as_str()))
     {
         return Err(wrong_parts(model, collection, names).nearest(unknown, names.iter().copied()));
     }
-    if parts.len() != names.len() {
+    let is_twice = |name: &str| parts.iter().filter(|(part, _)| part == name).count() > 1;
+    if names.iter().any(|name| is_twice(name)) {
         return Err(wrong_parts(model, collection, names));
     }
-    names
-        .iter()
-        .map(|name| {
-            parts
-                .iter()
-                .find(|(part, _)| part == name)
-                .map(|(_, value)| value)
-                .ok_or_else(|| wrong_parts(model, collection, names))
-        })
-        .collect()
+    let written = |name: &&str| {
+        let found = parts.iter().find(|(part, _)| part == name);
+        found.map(|(_, value)| value)
+    };
+    Ok(names.iter().map(written).collect())
 }
 
 fn wrong_parts(model: &ServiceModel, collection: usize, names: &[&str]) -> BindError {

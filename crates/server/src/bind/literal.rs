@@ -58,6 +58,15 @@ pub(super) fn from_text(text: &str, ty: PrimitiveType) -> Option<Value> {
     }
 }
 
+/// Room that a value takes outside of itself.
+pub(super) fn len_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) | Value::Lexical(_, text) => text.len(),
+        Value::Binary(bytes) => bytes.len(),
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Double(_) => 0,
+    }
+}
+
 fn start_of_day(date: &str) -> Value {
     Value::Lexical(PrimitiveType::DateTimeOffset, format!("{date}T00:00:00Z"))
 }

@@ -53,6 +53,7 @@ pub(super) fn cast(operand: Expr, ty: T) -> Expr {
 
 /// `add`, `sub`, `mul`, `div`, `divby`, `mod`
 pub(super) fn arithmetic(op: Arithmetic, left: Expr, right: Expr) -> Result<Expr, Mismatch> {
+    let (left, right) = (bare_duration(left), bare_duration(right));
     let (left_ty, right_ty) = (left.ty(), right.ty());
     let mismatch = Mismatch {
         left: left_ty,
@@ -65,6 +66,18 @@ pub(super) fn arithmetic(op: Arithmetic, left: Expr, right: Expr) -> Result<Expr
         (false, false) => arithmetic_type(op, left_ty, right_ty).ok_or(mismatch)?,
     };
     Ok(Expr::Arithmetic(op, Box::new(left), Box::new(right), ty))
+}
+
+/// A duration literal may go without its prefix (Protocol 13.2.1, number 9b). Nobody calculates with text, so text that spells a
+/// duration is one.
+fn bare_duration(operand: Expr) -> Expr {
+    match &operand {
+        Expr::Literal(Value::String(text)) => match literal::from_text(text, T::Duration) {
+            Some(duration) => Expr::Literal(duration),
+            None => operand,
+        },
+        _ => operand,
+    }
 }
 
 fn arithmetic_type(op: Arithmetic, left: T, right: T) -> Option<T> {

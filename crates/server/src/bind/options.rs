@@ -215,18 +215,13 @@ fn check_allowed(what: What, options: &QueryOptions) -> Result<(), BindError> {
             &["$filter", "$search", "$orderby", "$expand", "$top", "$skip"],
             "$count",
         ),
-        What::Entity => (&["$select", "$expand"], "a single entity"),
+        // That of the entity, if it was addressed by `$entity`.
+        What::Entity => (&["$select", "$expand", "$id"], "a single entity"),
         What::Reference => (&[], "a single reference"),
         What::Property(_) | What::PropertyValue(_) => (&[], "a property"),
     };
     // What the request as a whole is asked for, whatever it addresses.
-    let general = [
-        "$format",
-        "$schemaversion",
-        "$skiptoken",
-        "$deltatoken",
-        "$id",
-    ];
+    let general = ["$format", "$schemaversion", "$skiptoken", "$deltatoken"];
     let wrong = options
         .system_names()
         .find(|name| !allowed.contains(name) && !general.contains(name));

@@ -183,9 +183,31 @@ impl<'a> Walk<'a> {
                 self.context.model.name(collection)
             )));
         };
-        let key = key::key_values(self.context, collection, arguments)?;
+        let key = key::key_values(self.context, collection, arguments, &self.implied_key())?;
         self.have_key(key);
         Ok(())
+    }
+
+    /// What the path already says of the key of the last step: the properties that refer to the key of the entity before
+    /// (URL Conventions 4.3.4).
+    fn implied_key(&self) -> Vec<Option<Value>> {
+        let model = self.context.model;
+        let [.., from, last] = self.steps.as_slice() else {
+            return Vec::new();
+        };
+        let (Some(navigation), Some(from_key)) = (last.navigation, &from.key) else {
+            return Vec::new();
+        };
+        let declared = &model.navigations(from.collection)[navigation];
+        let relation = model.relation(from.collection, declared);
+        let from_columns = &model.table(from.collection).key;
+        let implied = |column: &usize| {
+            let (here, _) = relation.columns.iter().find(|(_, there)| there == column)?;
+            let position = from_columns.iter().position(|it| it == here)?;
+            Some(from_key[position].clone())
+        };
+        let key = &model.table(last.collection).key;
+        key.iter().map(implied).collect()
     }
 
     fn have_key(&mut self, key: Vec<Value>) {

@@ -13,7 +13,7 @@ impl Binder<'_> {
     /// Whether a row matches: each word must be part of the text of some property, whatever the case.
     pub(super) fn search(&mut self, row: Row, search: &ast::Search) -> Result<Expr, BindError> {
         self.nested(|binder| match search {
-            ast::Search::Word(text) | ast::Search::Phrase(text) => Ok(binder.word(row, text)),
+            ast::Search::Word(text) | ast::Search::Phrase(text) => binder.word(row, text),
             ast::Search::Not(inner) => {
                 let found = binder.search(row, inner)?;
                 // A row in which a property is null does not contain the word there: `not null` would hide it.
@@ -43,10 +43,12 @@ impl Binder<'_> {
     }
 
     /// Text properties, and those without a declared type as far as their values are text.
-    fn word(&self, row: Row, text: &str) -> Expr {
+    fn word(&mut self, row: Row, text: &str) -> Result<Expr, BindError> {
         let model = self.context.model;
         let properties = model.properties(row.collection);
         let columns = &model.collection(row.collection).columns;
+        // Once for every column, and before the copies are made.
+        self.pay_literal(text.len().saturating_mul(columns.len()))?;
         let found = properties
             .iter()
             .zip(columns)
@@ -68,6 +70,7 @@ impl Binder<'_> {
                     PrimitiveType::Boolean,
                 ))
             });
-        operator::join(Logical::Or, found.collect()).unwrap_or(Expr::Literal(Value::Boolean(false)))
+        let found = operator::join(Logical::Or, found.collect());
+        Ok(found.unwrap_or(Expr::Literal(Value::Boolean(false))))
     }
 }

@@ -300,6 +300,34 @@ fn aliases_that_double_each_other_are_refused_at_once() {
 }
 
 #[test]
+fn an_id_belongs_to_the_address_of_one_entity() {
+    assert_eq!(
+        open().ask("Album?$id=x"),
+        "OptionNotAllowed [$id]: $id does not apply to a collection. Leave it out."
+    );
+    assert!(open().ask("Album(1)?$id=x").starts_with("Album"));
+}
+
+#[test]
+fn literals_that_aliases_multiply_are_refused() {
+    let mut query = "Album?$filter=length(@a0) lt 0".to_owned();
+    for n in 0..6 {
+        write!(query, "&@a{n}=concat(@a{next},@a{next})", next = n + 1).unwrap();
+    }
+    let refused = |kind: &str| {
+        format!(
+            "TooComplex [{kind}]: The literals are longer than 262144 bytes in all, aliases written out. Split the request."
+        )
+    };
+    let ask = |bytes: usize| open().ask(&format!("{query}&@a6='{}'", "x".repeat(bytes)));
+    assert!(ask(4096).starts_with("Album where (length(concat("));
+    assert_eq!(ask(4097), refused("$filter"));
+    // A word is looked for in every column.
+    let search = format!("Customer?$search={}", "x".repeat(60_000));
+    assert_eq!(open().ask(&search), refused("$search"));
+}
+
+#[test]
 fn a_source_that_may_be_hidden_is_looked_up_each_time() {
     let path = url::parse_path("Artist(1)/Album", &url::Limits::default()).unwrap();
     for (service, known) in [(open(), true), (narrowed(), false)] {

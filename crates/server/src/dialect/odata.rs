@@ -61,9 +61,6 @@ where
     B: http_body::Body,
     B::Error: Into<BodyError>,
 {
-    if let Some(answer) = core.polls.find(core, parts) {
-        return Ok(answer);
-    }
     let request = Request::read(core, parts, path, body, versions).await?;
     let mut model = core.model().await?;
     for _ in 0..BINDINGS_MAX {
@@ -102,6 +99,7 @@ fn is_about_names(error: &ApiError) -> bool {
             | Code::RequiredValue
             | Code::MethodNotAllowed
             | Code::LinkRecreated
+            | Code::LinkRestored
             | Code::LinkScopeChanged
     )
 }
@@ -157,6 +155,15 @@ impl<'a> Exchange<'a> {
     }
 
     async fn read(&self, rows: &Rows) -> Result<Answer, Halt> {
+        // It says which entity `$entity` or `DELETE …/$ref` is about; anywhere else it would be ignored in silence.
+        if self.request.url.options.id.is_some() {
+            return Err(ApiError::new(
+                Code::QueryOptionNotAllowed,
+                "$id does not apply to this request. Leave it out, or read $entity?$id=…",
+            )
+            .target("$id")
+            .into());
+        }
         match rows.what {
             What::Collection | What::References => collection::read(self, rows).await,
             What::Count => collection::count(self, rows).await,

@@ -176,14 +176,7 @@ fn by_option(offers: &[Offer], text: &str, version: Version) -> Option<Format> {
 }
 
 fn by_header(offers: &[Offer], headers: &HeaderMap, version: Version) -> Option<Format> {
-    let mut ranges = Vec::new();
-    for header in headers.get_all(ACCEPT) {
-        ranges.extend(
-            split_outside_quotes(header.as_bytes(), b',')
-                .filter_map(|item| MediaRange::parse(std::str::from_utf8(item).ok()?))
-                .take(RANGES_MAX),
-        );
-    }
+    let ranges = accepted(headers);
     let is_silent = headers
         .get_all(ACCEPT)
         .iter()
@@ -205,6 +198,35 @@ fn by_header(offers: &[Offer], headers: &HeaderMap, version: Version) -> Option<
         }
     }
     best.map(|(_, format)| format)
+}
+
+/// The media ranges of `Accept`.
+fn accepted(headers: &HeaderMap) -> Vec<MediaRange> {
+    let mut ranges = Vec::new();
+    for header in headers.get_all(ACCEPT) {
+        ranges.extend(
+            split_outside_quotes(header.as_bytes(), b',')
+                .filter_map(|item| MediaRange::parse(std::str::from_utf8(item).ok()?))
+                .take(RANGES_MAX),
+        );
+    }
+    ranges
+}
+
+/// The `Content-Type` of a raw value. There is one form only, so nothing is refused; the character set is named for a client that
+/// names it (requirement 60: `Content-Type` must not hold one that `Accept` did not hold).
+pub(crate) fn raw_content_type(media_type: &str, headers: &HeaderMap) -> String {
+    let asks = |range: &MediaRange| {
+        range.covers(media_type)
+            && range
+                .parameters
+                .iter()
+                .any(|(name, value)| name == "charset" && is_utf8(value))
+    };
+    match media_type.starts_with("text/") && accepted(headers).iter().any(asks) {
+        true => format!("{media_type};charset=utf-8"),
+        false => media_type.to_owned(),
+    }
 }
 
 #[derive(Debug)]
@@ -252,6 +274,12 @@ impl MediaRange {
         };
         fits.then(|| offer.with(&self.parameters, version))
             .flatten()
+    }
+
+    /// Whether a media type without parameters is in the range.
+    fn covers(&self, media_type: &str) -> bool {
+        let (kind, subtype) = media_type.split_once('/').unwrap_or((media_type, ""));
+        (self.kind == "*" || self.kind == kind) && (self.subtype == "*" || self.subtype == subtype)
     }
 
     fn specificity(&self) -> u8 {

@@ -103,10 +103,41 @@ impl From<&ApiError> for Answer {
 
 /// Adds what every answer has, compresses the body if the client takes it, and leaves it out for `HEAD`.
 pub(crate) async fn finish(
-    mut answer: Answer,
+    answer: Answer,
     version: Version,
     method: &Method,
     request_headers: &HeaderMap,
+) -> Response<Body> {
+    if answer.body.len() <= INLINE_GZIP_MAX_BYTES || !is_compressed(&answer, request_headers) {
+        return finish_small(answer, version, method, request_headers);
+    }
+    let body = answer.body.clone();
+    let compressed = tokio::task::spawn_blocking(move || encoding::gzip(&body))
+        .await
+        .expect("compression does not panic");
+    respond(answer, Some(compressed), version, method)
+}
+
+/// As [`finish`], here and now.
+pub(crate) fn finish_small(
+    answer: Answer,
+    version: Version,
+    method: &Method,
+    request_headers: &HeaderMap,
+) -> Response<Body> {
+    let compressed = is_compressed(&answer, request_headers).then(|| encoding::gzip(&answer.body));
+    respond(answer, compressed, version, method)
+}
+
+fn is_compressed(answer: &Answer, request_headers: &HeaderMap) -> bool {
+    answer.body.len() > encoding::GZIP_MIN_BYTES && encoding::accepts_gzip(request_headers)
+}
+
+fn respond(
+    mut answer: Answer,
+    compressed: Option<Bytes>,
+    version: Version,
+    method: &Method,
 ) -> Response<Body> {
     let headers = &mut answer.headers;
     headers.insert(
@@ -115,8 +146,8 @@ pub(crate) async fn finish(
     );
     headers.insert(VARY, VARY_ALL);
     let mut body = answer.body;
-    if body.len() > encoding::GZIP_MIN_BYTES && encoding::accepts_gzip(request_headers) {
-        body = compress(body).await;
+    if let Some(compressed) = compressed {
+        body = compressed;
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     let bodiless = matches!(
@@ -133,13 +164,4 @@ pub(crate) async fn finish(
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response
-}
-
-async fn compress(body: Bytes) -> Bytes {
-    if body.len() <= INLINE_GZIP_MAX_BYTES {
-        return encoding::gzip(&body);
-    }
-    tokio::task::spawn_blocking(move || encoding::gzip(&body))
-        .await
-        .expect("compression does not panic")
 }

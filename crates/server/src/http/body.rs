@@ -6,12 +6,35 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
 use super::error::{ApiError, Code};
 
 /// The body of every answer.
 pub type Body = Full<Bytes>;
+
+/// Refuses a body that is compressed: unpacking is left out, and with it bodies that are small only until they are unpacked.
+///
+/// # Errors
+///
+/// 415 with the codings that are taken (RFC 9110, section 15.5.16).
+pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let is_plain = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if is_plain {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::UnsupportedMediaType,
+        "The body is compressed. Send it as it is, without Content-Encoding.",
+    )
+    .target("Content-Encoding")
+    .accept_encoding("identity"))
+}
 
 /// Reads a whole request body.
 ///

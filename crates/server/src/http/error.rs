@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use highwater_odata::payload::{ErrorBody, ErrorDetail};
-use http::header::{ALLOW, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 
 /// The catalogue of errors: the name is the `code` on the wire.
@@ -56,6 +56,7 @@ pub(crate) enum Code {
     IsolationNotSupported,
     BodyTooLarge,
     UrlTooLong,
+    HeadersTooLarge,
     UnsupportedMediaType,
     PreconditionRequired,
     // Not the caller's fault.
@@ -108,6 +109,7 @@ impl Code {
             }
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::UrlTooLong => StatusCode::URI_TOO_LONG,
+            Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Code::InternalError | Code::DatabaseDamaged => StatusCode::INTERNAL_SERVER_ERROR,
@@ -118,6 +120,9 @@ impl Code {
         }
     }
 }
+
+/// Longest text of an error. What a caller wrote may be quoted in it, and that may be as long as a body.
+const TEXT_LEN_MAX_BYTES: usize = 2_000;
 
 /// Seconds that a client should wait before it asks again, when the database is busy or away.
 const RETRY_AFTER_S: u32 = 2;
@@ -154,7 +159,7 @@ impl ApiError {
         }
         ApiError(Box::new(Inner {
             code,
-            message: message.into(),
+            message: shortened(message.into()),
             target: None,
             details: Vec::new(),
             log: None,
@@ -186,7 +191,7 @@ impl ApiError {
 
     /// Names the part of the request, or the property, that is to blame.
     pub(crate) fn target(mut self, target: impl Into<String>) -> ApiError {
-        self.0.target = Some(target.into());
+        self.0.target = Some(shortened(target.into()));
         self
     }
 
@@ -197,15 +202,15 @@ impl ApiError {
         message: impl Into<String>,
     ) -> ApiError {
         self.0.details.push(Detail {
-            message: message.into(),
-            target: target.into(),
+            message: shortened(message.into()),
+            target: shortened(target.into()),
         });
         self
     }
 
     /// Adds what only an operator should read.
     pub(crate) fn log(mut self, text: impl Into<String>) -> ApiError {
-        self.0.log = Some(text.into());
+        self.0.log = Some(shortened(text.into()));
         self
     }
 
@@ -214,6 +219,13 @@ impl ApiError {
         if let Ok(value) = HeaderValue::from_str(url) {
             self.0.headers.insert(LOCATION, value);
         }
+        self
+    }
+
+    /// Says which content codings a body may have.
+    pub(crate) fn accept_encoding(mut self, codings: &'static str) -> ApiError {
+        let codings = HeaderValue::from_static(codings);
+        self.0.headers.insert(ACCEPT_ENCODING, codings);
         self
     }
 
@@ -251,9 +263,29 @@ impl ApiError {
     }
 }
 
+fn shortened(mut text: String) -> String {
+    if text.len() > TEXT_LEN_MAX_BYTES {
+        text.truncate(text.floor_char_boundary(TEXT_LEN_MAX_BYTES));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_quoted_cannot_make_an_answer_long() {
+        let long = "é".repeat(1 << 20);
+        let error = ApiError::new(Code::InvalidBody, format!("x{long}"))
+            .target(&long)
+            .detail(&long, &long);
+        assert!(error.body().len() < 10_000, "{}", error.body().len());
+        assert!(std::str::from_utf8(&error.body()).is_ok());
+        assert!(error.log(long).log_text().unwrap().len() < 3_000);
+    }
 
     #[test]
     fn an_error_body_has_the_shape_of_requirement_81() {

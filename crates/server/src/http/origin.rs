@@ -5,6 +5,7 @@
 
 use http::header::HOST;
 use http::request::Parts;
+use http::uri::Authority;
 
 use super::error::{ApiError, Code};
 
@@ -25,10 +26,12 @@ pub(crate) fn service_root(
     // An absolute-form target beats the header (RFC 9112, section 3.2.2).
     let authority = match parts.uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => parts
-            .headers
-            .get(HOST)
-            .and_then(|value| value.to_str().ok()),
+        None => {
+            // More than one is a mistake or an attack on a cache (RFC 9112, section 3.2).
+            let mut hosts = parts.headers.get_all(HOST).iter();
+            let host = hosts.next().and_then(|value| value.to_str().ok());
+            host.filter(|_| hosts.next().is_none())
+        }
     };
     match authority {
         Some(authority) if is_authority(authority) => Ok(format!("http://{authority}{mount}")),
@@ -42,11 +45,15 @@ pub(crate) fn service_root(
 
 /// A host name or address with an optional port; nothing that would need escaping in JSON or a header.
 fn is_authority(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 255
+    let is_plain = text.len() <= 255
         && text.bytes().all(|b| {
             b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']')
-        })
+        });
+    let Some(authority) = text.parse::<Authority>().ok().filter(|_| is_plain) else {
+        return false;
+    };
+    let port = &text[authority.host().len()..];
+    !authority.host().is_empty() && (port.is_empty() || authority.port_u16().is_some())
 }
 
 #[cfg(test)]
@@ -85,6 +92,12 @@ mod tests {
             (None, "/odata/T", "", None),
             (None, "/odata/T", "a.example/evil", None),
             (None, "/odata/T", "a.example\"", None),
+            (None, "/odata/T", "a:b:c", None),
+            (None, "/odata/T", "]][[::", None),
+            (None, "/odata/T", "a:99999", None),
+            (None, "/odata/T", "a:", None),
+            (None, "/odata/T", ":80", None),
+            (None, "http://h:99999/odata/T", "h", None),
             (None, "/odata/T", "user@a.example", None),
         ] {
             let mut request = Request::get(uri);
@@ -95,5 +108,8 @@ mod tests {
             let found = service_root(public_url, "/odata/", &parts).ok();
             assert_eq!(found.as_deref(), expected, "{uri} {host}");
         }
+        let twice = Request::get("/odata/T").header(HOST, "a").header(HOST, "b");
+        let (parts, ()) = twice.body(()).unwrap().into_parts();
+        assert!(service_root(None, "/odata/", &parts).is_err());
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Guarded<T> {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Taken by the client since `stalled` was set.
     taken_bytes: usize,
+    /// Whether the request line that hyper reads now has come to its end.
+    is_line_read: bool,
     /// The answer that stands for hyper's own.
     replacement: Vec<u8>,
     /// Of the request that was refused.
@@ -54,6 +56,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
             stream,
             stalled: None,
             taken_bytes: 0,
+            is_line_read: false,
             replacement: Vec::new(),
             drain: None,
         }
@@ -67,6 +70,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
     ) -> Poll<io::Result<usize>> {
         match outcome {
             Poll::Ready(Ok(written)) => {
+                // An answer: what is read next is another request.
+                self.is_line_read = false;
                 self.taken_bytes += written;
                 if self.taken_bytes >= PROGRESS_MIN_BYTES {
                     self.stalled = None;
@@ -109,7 +114,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if !self.is_line_read {
+            self.is_line_read = buf.filled()[before..].contains(&b'\n');
+        }
+        outcome
     }
 }
 
@@ -120,7 +130,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_replacement(cx))?;
-        if let Some(answer) = replacement(buf) {
+        if let Some(answer) = replacement(buf, self.is_line_read) {
             self.replacement = answer;
             self.drain = Some(Drain {
                 left_bytes: DRAIN_MAX_BYTES,
@@ -196,14 +206,19 @@ fn contains_ignoring_case(text: &[u8], wanted: &[u8]) -> bool {
         .any(|window| window.eq_ignore_ascii_case(wanted))
 }
 
-fn replacement(head: &[u8]) -> Option<Vec<u8>> {
+/// hyper tells a head that is too long in one way, whatever part of it is: before the end of its first line it is the URL.
+fn replacement(head: &[u8], is_line_read: bool) -> Option<Vec<u8>> {
     if !is_bare_error(head) {
         return None;
     }
     let error = match head.get(9..12)? {
+        b"431" if is_line_read => ApiError::new(
+            Code::HeadersTooLarge,
+            "The headers are more, or longer, than this service reads. Send fewer.",
+        ),
         b"414" | b"431" => ApiError::new(
             Code::UrlTooLong,
-            "The URL or the headers are longer than this service reads. Send a long query in the body of POST …/$query.",
+            "The URL is longer than this service reads. Send a long query in the body of POST …/$query.",
         ),
         _ => ApiError::new(
             Code::InvalidUrl,
@@ -251,12 +266,15 @@ mod tests {
             ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None),
             ("HTTP/1.1 4 is how the body begins", None),
         ] {
-            let found = replacement(head.as_bytes()).map(|a| String::from_utf8(a).unwrap());
+            let found = replacement(head.as_bytes(), false).map(|a| String::from_utf8(a).unwrap());
             assert_eq!(found.is_some(), expected.is_some(), "{head}");
             if let (Some(found), Some(expected)) = (found, expected) {
                 assert!(found.starts_with(expected), "{found}");
                 assert!(found.contains("{\"error\":{\"code\":"), "{found}");
             }
         }
+        let head = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
+        let found = String::from_utf8(replacement(head, true).unwrap()).unwrap();
+        assert!(found.starts_with("HTTP/1.1 431 "), "{found}");
     }
 }

@@ -88,6 +88,11 @@ impl Lab {
         self.service.as_ref().unwrap()
     }
 
+    /// From now on, requests go to this service.
+    pub(crate) fn use_service(&mut self, service: Service) {
+        self.service = Some(service);
+    }
+
     /// Ends the service and begins another one over the same file.
     pub(crate) async fn restart(&mut self) {
         self.restart_after(|_| {}).await;

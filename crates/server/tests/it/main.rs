@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the panic is the report")]
 
+mod conformance;
 mod lab;
 mod network;
 mod protocol;

@@ -94,6 +94,30 @@ async fn every_error_has_a_body_even_where_http_itself_refuses() {
             "InvalidHeader",
         ),
         (
+            b"GET /odata/Customers HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n"
+                .to_vec(),
+            "400",
+            "InvalidHeader",
+        ),
+        (
+            format!(
+                "GET /odata/Customers HTTP/1.1\r\nHost: h\r\n{}\r\n",
+                "X: y\r\n".repeat(200)
+            )
+            .into_bytes(),
+            "431",
+            "HeadersTooLarge",
+        ),
+        (
+            format!(
+                "GET /odata/Customers HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n",
+                "y".repeat(1 << 20)
+            )
+            .into_bytes(),
+            "431",
+            "HeadersTooLarge",
+        ),
+        (
             b"GET /odata/Nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".to_vec(),
             "404",
             "NotFound",

@@ -243,6 +243,9 @@ async fn links_that_were_never_good_are_400() {
         skip.replace("Customers?", "Customers/$count?"),
         delta.replace("Customers?", "Customers('ALFKI')?"),
         delta.replace("Customers?", "?"),
+        format!("{delta}&"),
+        format!("{skip}&"),
+        delta.replace("?", "?&"),
     ];
     for link in bad {
         lab.check(&format!("GET {link}"), 400, &["InvalidLink"])

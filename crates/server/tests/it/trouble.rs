@@ -10,7 +10,7 @@ async fn a_locked_database_is_503_until_it_is_free() {
     let lab = Lab::new().await;
     let other = rusqlite::Connection::open(&lab.file).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    lab.check(NEW_CUSTOMER, 503, &["Busy", "retry-after: "])
+    lab.check(NEW_CUSTOMER, 503, &["Busy", "retry-after: ", "!.sqlite"])
         .await;
     // Readers do not wait for writers.
     lab.check("GET Customers/$count", 200, &["\n\n3"]).await;
@@ -28,19 +28,65 @@ async fn a_database_that_is_away_or_damaged_is_an_error_until_it_is_back() {
     lab.sql("PRAGMA wal_checkpoint(TRUNCATE)");
     let away = lab.file.with_extension("away");
     std::fs::rename(&lab.file, &away).unwrap();
-    lab.check("GET Customers", 503, &["Unavailable", "retry-after: "])
-        .await;
+    lab.check(
+        "GET Customers",
+        503,
+        &["Unavailable", "retry-after: ", "!.sqlite"],
+    )
+    .await;
     lab.check("GET /health", 503, &["Unavailable"]).await;
     std::fs::write(
         &lab.file,
         "this is no database, but long enough to be looked at".repeat(100),
     )
     .unwrap();
-    lab.check("GET Customers", 500, &["DatabaseDamaged", "!SELECT"])
-        .await;
+    lab.check(
+        "GET Customers",
+        500,
+        &["DatabaseDamaged", "!SELECT", "!.sqlite"],
+    )
+    .await;
     std::fs::rename(&away, &lab.file).unwrap();
     lab.check("GET Customers", 200, &["ALFKI"]).await;
     lab.check(&format!("GET {delta}"), 200, &["\"value\":[]"])
         .await;
     lab.check("GET /health", 200, &[]).await;
+}
+
+#[tokio::test]
+async fn a_copy_in_the_place_of_the_file_is_the_same_database() {
+    let lab = Lab::new().await;
+    let delta = lab
+        .send("GET Customers\nPrefer: track-changes")
+        .await
+        .link("deltaLink");
+    lab.sql(
+        "UPDATE Customers SET City = 'Rome' WHERE Id = 'ALFKI'; PRAGMA wal_checkpoint(TRUNCATE)",
+    );
+    let copy = lab.file.with_extension("copy");
+    std::fs::copy(&lab.file, &copy).unwrap();
+    std::fs::rename(&copy, &lab.file).unwrap();
+    lab.check("GET Customers", 200, &["Rome"]).await;
+    lab.check(&format!("GET {delta}"), 200, &["Rome", "!BOLID"])
+        .await;
+    lab.check("GET /health", 200, &[]).await;
+}
+
+/// Another process untracks everything and tracks it anew. Its links are good at once, whatever this process knew before.
+#[tokio::test]
+async fn a_link_of_another_process_is_good_after_tracking_began_anew() {
+    let mut lab = Lab::new().await;
+    lab.check("GET Customers", 200, &[]).await;
+    let first = lab.service().clone();
+    let mut other = rusqlite::Connection::open(&lab.file).unwrap();
+    highwater_sqlite::tracking::untrack(&mut other, None).unwrap();
+    lab.restart().await;
+    let delta = lab
+        .send("GET Customers\nPrefer: track-changes")
+        .await
+        .link("deltaLink");
+    lab.sql("UPDATE Customers SET City = 'Rome' WHERE Id = 'ALFKI'");
+    lab.use_service(first);
+    lab.check(&format!("GET {delta}"), 200, &["Rome", "!BOLID"])
+        .await;
 }

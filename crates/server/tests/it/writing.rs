@@ -163,6 +163,13 @@ async fn creating() {
         .await;
     lab.check("POST Customers\nContent-Type: text/plain\n\n{}", 415, &[])
         .await;
+    for coding in ["gzip", "br", "identity, gzip"] {
+        let request = format!(
+            "POST Customers\nContent-Type: application/json\nContent-Encoding: {coding}\n\n{{}}"
+        );
+        let texts = ["UnsupportedMediaType", "accept-encoding: identity\n"];
+        lab.check(&request, 415, &texts).await;
+    }
     lab.check("GET Customers('N2')/Balance", 200, &["1234567890123.45"])
         .await;
 }

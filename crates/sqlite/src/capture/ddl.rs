@@ -6,27 +6,31 @@
 //! | trigger | logs |
 //! | --- | --- |
 //! | `delete`, `update` (before) | the row under its old key |
-//! | `rekey` (before an update that changes the key) | what is stored under the new key: a row that `UPDATE OR REPLACE` will remove, or nothing |
-//! | `insert` (before) | what is stored under the key: a row that `REPLACE` will remove, or nothing |
-//! | `inserted` (after) | that there was nothing under the key, where `insert` could not know the key |
-//! | `insert_conflict`, `update_conflict` (before) | rows that `REPLACE` will remove because of another unique key |
-//! | `updated` (after) | that there was nothing under the new key, where `rekey` could not know it |
+//! | `rekey` (before an update of the key) | what is stored under the new key: a row that `UPDATE OR REPLACE` will remove, or nothing |
+//! | `insert_conflict`, `update_conflict` (before) | the rows that `REPLACE` will remove |
+//! | `inserted` (after) | that there was nothing under the key |
+//! | `updated` (after an update of the key) | that there was nothing under the new key, where `rekey` could not know it |
 //!
 //! *Why before and not after:* foreign key actions and the application's triggers may change the same row in nested statements,
-//! which log it as well; the first record of a key in a transaction must be the committed state.
+//! which log it as well; the first record of a key in a transaction must be the committed state. Only `inserted` has to come after, because
+//! SQLite may choose the key; hence these triggers must be the youngest of the table, which SQLite fires first.
 //!
 //! *Why not only where something changes:* a comparison of the old with the new row would need every collation and every storage class
 //! right; the reader compares anyway.
 //!
-//! *An integer key can be chosen by SQLite after the `BEFORE` triggers ran* (they see −1), and a key expression in `VALUES` is computed
-//! **twice**, so `INSERT OR REPLACE INTO t VALUES (abs(random()) % 9, …)` shows the trigger one key and stores another. Hence `insert`
-//! announces in `highwater_clock` which key it has logged. If `inserted` finds another key announced for its table, a row may have been
-//! removed unseen; it then moves the horizon of the table to this very record, which ends all older links. Nothing is lost in silence.
+//! *A rowid in `VALUES` is computed twice*, so `INSERT OR REPLACE INTO t VALUES (abs(random()) % 9, …)` shows the triggers before the
+//! insert one key and stores another. Hence `announce` notes in `highwater_clock` which key they saw. If `inserted` finds another key
+//! announced for its table, a row may have been removed unseen: it notes its own version as `lost`, which ends all older links of the
+//! database.
+//!
+//! *Why many triggers and not few:* SQLite prepares the whole of a trigger for each row, so what is rarely needed stands apart from what
+//! always is. For the same reason triggers on updates name the columns: an update of others does not even call them.
 //!
 //! What must hold: nothing in a trigger can violate a constraint, because the conflict clause of the application's statement replaces
 //! ours; raw expressions of the schema are evaluated where no other table's columns are in scope; the names of columns appear
 //! quoted and qualified everywhere else.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::shape::{Shape, UniqueKey, UniqueTerm};
@@ -61,26 +65,21 @@ pub(crate) fn objects(shape: &Shape, id: i64) -> Vec<Object> {
         writer.history_key(),
         writer.update(),
         writer.delete(),
+        writer.rekey(),
     ];
-    objects.push(writer.rekey());
     if shape.key_is_rowid {
-        objects.push(writer.insert_announced());
-        objects.push(writer.inserted_unannounced());
-    } else {
-        objects.push(writer.insert());
-        if shape
-            .key
-            .iter()
-            .any(|k| shape.columns[k.column].new.unstable)
-        {
-            objects.push(writer.inserted());
-            objects.push(writer.updated());
-        }
+        objects.push(writer.announce());
     }
-    if !shape.unique.is_empty() {
-        objects.push(writer.insert_conflict());
-        objects.push(writer.update_conflict());
+    if shape
+        .key
+        .iter()
+        .any(|k| shape.columns[k.column].new.unstable)
+    {
+        objects.push(writer.updated());
     }
+    objects.push(writer.insert_conflict());
+    objects.extend(writer.update_conflict());
+    objects.push(writer.inserted());
     objects
 }
 
@@ -148,70 +147,63 @@ impl Writer<'_> {
     }
 
     fn rekey(&self) -> Object {
-        let when = conjunction([self.key_changes(), self.new_key_not_null()]);
+        let event = self.update_of(Some(self.key_sources()));
+        let when = conjunction([Some(self.key_changes()), self.new_key_not_null()]);
         let body = format!("{TICK}; {};", self.stored_under_new_key());
-        self.trigger("rekey", "BEFORE UPDATE", when, &body)
-    }
-
-    fn insert(&self) -> Object {
-        let body = format!("{TICK}; {};", self.stored_under_new_key());
-        self.trigger("insert", "BEFORE INSERT", self.new_key_not_null(), &body)
-    }
-
-    /// After −1 nothing is announced: SQLite may choose any key. The same if an earlier insert announced a key and then failed.
-    fn insert_announced(&self) -> Object {
-        let (id, table) = (self.id, &self.table);
-        let key = self.key_name(0);
-        let when = format!(
-            "NEW.{key} <> -1 OR EXISTS (SELECT 1 FROM highwater_clock WHERE announced_in = {id}) \
-             OR EXISTS (SELECT 1 FROM {table} AS r WHERE r.{key} = -1)"
-        );
-        let body = format!(
-            "{TICK}, announced = NEW.{key}, announced_in = iif(NEW.{key} = -1, NULL, {id}); {};",
-            self.stored_under_new_key()
-        );
-        self.trigger("insert", "BEFORE INSERT", Some(when), &body)
-    }
-
-    fn inserted_unannounced(&self) -> Object {
-        let id = self.id;
-        let key = self.key_name(0);
-        let announced = "(SELECT announced FROM highwater_clock WHERE announced_in = ";
-        let when = format!("{announced}{id}) IS NOT NEW.{key}");
-        let body = format!(
-            "UPDATE highwater_table SET horizon = (SELECT version + 1 FROM highwater_clock) \
-             WHERE id = {id} AND {announced}{id}) IS NOT NULL; {TICK}; {};",
-            self.nothing_under_new_key()
-        );
-        self.trigger("inserted", "AFTER INSERT", Some(when), &body)
-    }
-
-    fn inserted(&self) -> Object {
-        let body = format!("{TICK}; {};", self.nothing_under_new_key());
-        self.trigger("inserted", "AFTER INSERT", self.key_not_null("NEW."), &body)
+        self.trigger("rekey", &format!("BEFORE {event}"), when, &body)
     }
 
     fn updated(&self) -> Object {
+        let event = self.update_of(Some(self.key_sources()));
         let changes = any((0..self.shape.key.len()).map(|k| {
             let name = self.key_name(k);
             format!("NEW.{name} IS NOT OLD.{name} COLLATE BINARY")
         }));
         let body = format!("{TICK}; {};", self.nothing_under_new_key());
         let when = conjunction([Some(changes), self.key_not_null("NEW.")]);
-        self.trigger("updated", "AFTER UPDATE", when, &body)
+        self.trigger("updated", &format!("AFTER {event}"), when, &body)
+    }
+
+    /// After −1 nothing is announced: SQLite may choose any key. The same if an earlier insert announced a key and then failed.
+    fn announce(&self) -> Object {
+        let id = self.id;
+        let key = self.key_name(0);
+        let when = format!("NEW.{key} <> -1 OR (SELECT announced_in FROM highwater_clock) = {id}");
+        let body = format!(
+            "UPDATE highwater_clock SET announced = NEW.{key}, announced_in = CASE WHEN NEW.{key} <> -1 THEN {id} END;"
+        );
+        self.trigger("announce", "BEFORE INSERT", Some(when), &body)
+    }
+
+    fn inserted(&self) -> Object {
+        let id = self.id;
+        let key = self.key_name(0);
+        let note = if self.shape.key_is_rowid {
+            format!(
+                ", lost = CASE WHEN announced_in = {id} AND announced <> NEW.{key} THEN version + 1 ELSE lost END, announced_in = NULL"
+            )
+        } else {
+            String::new()
+        };
+        let body = format!("{TICK}{note}; {};", self.nothing_under_new_key());
+        self.trigger("inserted", "AFTER INSERT", self.key_not_null("NEW."), &body)
     }
 
     fn insert_conflict(&self) -> Object {
-        let probes = self
-            .shape
-            .unique
-            .iter()
-            .map(|unique| self.probe(unique))
-            .collect::<Vec<_>>();
-        self.conflict("insert_conflict", "BEFORE INSERT", &probes)
+        let probes = self.shape.unique.iter().map(|unique| self.probe(unique));
+        self.conflict(
+            "insert_conflict",
+            "BEFORE INSERT",
+            &probes.collect::<Vec<_>>(),
+        )
     }
 
-    fn update_conflict(&self) -> Object {
+    /// The key itself is left to `rekey`.
+    fn update_conflict(&self) -> Option<Object> {
+        let unique: Vec<_> = self.shape.unique.iter().filter(|u| !u.is_key).collect();
+        if unique.is_empty() {
+            return None;
+        }
         let itself = join(
             " AND ",
             (0..self.shape.key.len()).map(|k| {
@@ -219,18 +211,19 @@ impl Writer<'_> {
                 format!("r.{name} IS OLD.{name} COLLATE BINARY")
             }),
         );
-        let probes = self.shape.unique.iter().map(|unique| {
+        let probes = unique.iter().map(|unique| {
             let probe = format!("{} AND NOT ({itself})", self.probe(unique));
             match self.changes(unique) {
                 Some(changes) => format!("({changes}) AND {probe}"),
                 None => probe,
             }
         });
-        self.conflict(
-            "update_conflict",
-            "BEFORE UPDATE",
-            &probes.collect::<Vec<_>>(),
-        )
+        let columns = unique.iter().map(|unique| unique.columns.clone());
+        let columns = columns
+            .collect::<Option<Vec<_>>>()
+            .map(|sets| sets.into_iter().flatten().collect());
+        let event = format!("BEFORE {}", self.update_of(columns));
+        Some(self.conflict("update_conflict", &event, &probes.collect::<Vec<_>>()))
     }
 
     fn conflict(&self, name: &str, event: &str, probes: &[String]) -> Object {
@@ -255,6 +248,28 @@ impl Writer<'_> {
             }),
         );
         self.trigger(name, event, Some(any(probes.iter().map(found))), &body)
+    }
+
+    /// The stored columns that the key depends on.
+    fn key_sources(&self) -> BTreeSet<usize> {
+        let news = self
+            .shape
+            .key
+            .iter()
+            .map(|k| &self.shape.columns[k.column].new);
+        news.flat_map(|new| new.columns.iter().copied()).collect()
+    }
+
+    /// `UPDATE OF` these columns and of the rowid under any name, or `UPDATE` of anything. (SQLite compares the names with those in the
+    /// statement, whatever they mean.)
+    fn update_of(&self, columns: Option<BTreeSet<usize>>) -> String {
+        let Some(columns) = columns else {
+            return "UPDATE".to_owned();
+        };
+        let names = columns.iter().map(|c| quote(&self.shape.columns[*c].name));
+        let rowid = ["rowid", "_rowid_", "oid"].map(str::to_owned);
+        let rowid = rowid.into_iter().filter(|_| self.shape.has_rowid);
+        format!("UPDATE OF {}", join(", ", names.chain(rowid)))
     }
 
     /// Condition on a stored row `r` to be in conflict with the new row.
@@ -384,11 +399,11 @@ impl Writer<'_> {
         format!("INSERT INTO {}(version, present, {columns})", self.history)
     }
 
-    fn key_changes(&self) -> Option<String> {
-        Some(any(self.shape.key.iter().enumerate().map(|(k, part)| {
+    fn key_changes(&self) -> String {
+        any(self.shape.key.iter().enumerate().map(|(k, part)| {
             let new = &self.shape.columns[part.column].new.sql;
             format!("{new} IS NOT OLD.{} COLLATE BINARY", self.key_name(k))
-        })))
+        }))
     }
 
     /// Rows whose key contains `NULL` are not part of the entity set and are not logged.

@@ -1,17 +1,17 @@
 //! How the rows of a table are identified, and which unique keys can make a `REPLACE` delete other rows.
 //!
-//! What must hold: every way in which two rows can be in conflict is in [`Shape::unique`] or is the key itself; a table for
-//! which that cannot be established has no shape but a reason.
+//! What must hold: every way in which two rows can be in conflict is in [`Shape::unique`]; a table for which that cannot be
+//! established has no shape but a reason.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::tokens::{self, Expression, Stability};
 use crate::facts::{Affinity, KeyFacts, quote};
 use crate::introspect::raw::{IndexOrigin, RawColumn, RawIndex, RawKind, RawTable};
 use crate::introspect::types::affinity;
 
-/// A table with more columns is not tracked: SQLite's own limit is 2,000 for a table, and the history has a few more.
-pub(crate) const TRACKED_COLUMNS_MAX: usize = 1_900;
+/// A table with more columns is not tracked: SQLite's own limit is 2,000 for a result, and a round compares two images of a row.
+pub(crate) const TRACKED_COLUMNS_MAX: usize = 990;
 
 /// A trackable table.
 #[derive(Debug)]
@@ -22,7 +22,9 @@ pub(crate) struct Shape {
     pub(crate) key: Vec<KeyColumn>,
     /// Whether the key is the rowid.
     pub(crate) key_is_rowid: bool,
-    /// What else must be unique.
+    /// Whether SQL can address the rowid.
+    pub(crate) has_rowid: bool,
+    /// Everything that must be unique, the key included.
     pub(crate) unique: Vec<UniqueKey>,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct New {
     pub(crate) sql: String,
     /// Whether something else may be stored: a default that is another one each time it is computed.
     pub(crate) unstable: bool,
+    /// The stored columns that it depends on.
+    pub(crate) columns: BTreeSet<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,13 +52,17 @@ pub(crate) struct KeyColumn {
     pub(crate) facts: KeyFacts,
 }
 
-/// A unique key beside the one that identifies rows. Two rows are in conflict if all terms are equal and the stored row meets
-/// the filter. (That the new row must meet it too is left out: a superfluous record does no harm.)
+/// A unique key. Two rows are in conflict if all terms are equal and the stored row meets the filter. (That the new row must meet it
+/// too is left out: a superfluous record does no harm.)
 #[derive(Debug)]
 pub(crate) struct UniqueKey {
+    /// Whether it says no more than that no two rows have the same key.
+    pub(crate) is_key: bool,
     pub(crate) terms: Vec<UniqueTerm>,
     /// Condition on the stored row.
     pub(crate) filter: Option<String>,
+    /// An update that assigns none of these columns makes no conflict; `None` if that is not known. The rowid has no position.
+    pub(crate) columns: Option<BTreeSet<usize>>,
 }
 
 #[derive(Debug)]
@@ -71,8 +79,8 @@ pub(crate) enum UniqueTerm {
         new: String,
         collation: String,
     },
-    /// The hidden rowid, under this name.
-    Rowid(&'static str),
+    /// The rowid, as it is addressed.
+    Rowid(String),
 }
 
 /// The usable key of a table: the primary key, or else the smallest unique constraint over columns that cannot be `NULL`.
@@ -115,18 +123,20 @@ pub(crate) fn shape_of(table: &RawTable, key: Vec<KeyColumn>) -> Result<Shape, S
         ));
     }
     let columns = Columns::of(table);
-    let key_is_rowid = table.rowid_alias().is_some();
+    let alias = table.rowid_alias().map(|column| quote(&column.name));
+    let key_is_rowid = alias.is_some();
+    let rowid = alias.or_else(|| rowid_name(table).map(str::to_owned));
     let mut unique = Vec::new();
-    for index in table.indexes.iter().filter(|i| i.unique) {
-        if !is_plain_key(index, table, &key) {
-            unique.push(columns.unique_key(index)?);
-        }
-    }
-    if !key_is_rowid && let Some(name) = rowid_name(table) {
+    if let Some(rowid) = &rowid {
         unique.push(UniqueKey {
-            terms: vec![UniqueTerm::Rowid(name)],
+            is_key: key_is_rowid,
+            terms: vec![UniqueTerm::Rowid(rowid.clone())],
             filter: None,
+            columns: Some(BTreeSet::new()),
         });
+    }
+    for index in table.indexes.iter().filter(|i| i.unique) {
+        unique.push(columns.unique_key(index, is_plain_key(index, table, &key))?);
     }
     Ok(Shape {
         table: table.name.clone(),
@@ -135,6 +145,7 @@ pub(crate) fn shape_of(table: &RawTable, key: Vec<KeyColumn>) -> Result<Shape, S
             .collect::<Result<_, _>>()?,
         key,
         key_is_rowid,
+        has_rowid: rowid.is_some(),
         unique,
     })
 }
@@ -238,6 +249,7 @@ impl<'a> Columns<'a> {
             new: new.unwrap_or_else(|| New {
                 sql: new_column(&raw.name),
                 unstable: false,
+                columns: BTreeSet::new(),
             }),
         })
     }
@@ -256,6 +268,7 @@ impl<'a> Columns<'a> {
             None => New {
                 sql: name,
                 unstable: false,
+                columns: BTreeSet::from([column]),
             },
             Some(default) if default.stability == Stability::Unknown => {
                 return Err(format!(
@@ -266,6 +279,7 @@ impl<'a> Columns<'a> {
             Some(default) => New {
                 sql: format!("coalesce({name}, {})", default.sql),
                 unstable: default.stability == Stability::Random,
+                columns: BTreeSet::from([column]),
             },
         })
     }
@@ -289,8 +303,9 @@ impl<'a> Columns<'a> {
 
     /// An expression on the new row.
     fn on_new(&self, expression: &Expression, what: &str) -> Result<New, String> {
-        let mut columns = Vec::new();
+        let mut row = Vec::new();
         let mut unstable = false;
+        let mut columns = BTreeSet::new();
         for &column in &expression.columns {
             let raw = &self.table.columns[column];
             let mut new = self.new_value(column)?;
@@ -306,21 +321,26 @@ impl<'a> Columns<'a> {
                 };
             }
             unstable |= new.unstable;
-            columns.push(format!("{} AS {}", new.sql, quote(&raw.name)));
+            columns.extend(new.columns);
+            row.push(format!("{} AS {}", new.sql, quote(&raw.name)));
         }
-        let sql = if columns.is_empty() {
+        let sql = if row.is_empty() {
             format!("({})", expression.sql)
         } else {
             format!(
                 "(SELECT {} FROM (SELECT {}))",
                 expression.sql,
-                columns.join(", ")
+                row.join(", ")
             )
         };
-        Ok(New { sql, unstable })
+        Ok(New {
+            sql,
+            unstable,
+            columns,
+        })
     }
 
-    fn unique_key(&self, index: &RawIndex) -> Result<UniqueKey, String> {
+    fn unique_key(&self, index: &RawIndex, is_key: bool) -> Result<UniqueKey, String> {
         let what = format!("index {}", quote(&index.name));
         let needs_text = index.partial || index.terms.iter().any(|t| t.cid < 0);
         let text = index
@@ -334,27 +354,36 @@ impl<'a> Columns<'a> {
         } else {
             None
         };
+        let mut columns = BTreeSet::new();
         let mut terms = Vec::new();
         for (at, term) in index.terms.iter().enumerate() {
             let column = self.table.columns.iter().position(|c| c.cid == term.cid);
             let collation = term.collation.clone();
-            terms.push(match column {
+            let (term, new_columns) = match column {
                 Some(column) if !self.table.columns[column].generated => {
-                    let new = self.new_value(column)?.sql;
-                    UniqueTerm::Column {
-                        column,
-                        new,
-                        collation,
-                    }
+                    let new = self.new_value(column)?;
+                    let (new, columns) = (new.sql, new.columns);
+                    (
+                        UniqueTerm::Column {
+                            column,
+                            new,
+                            collation,
+                        },
+                        columns,
+                    )
                 }
                 Some(column) => {
-                    let raw = &self.table.columns[column];
-                    let new = self.generated(raw)?;
-                    UniqueTerm::Expression {
-                        stored: quote(&raw.name),
-                        new: new.sql,
-                        collation,
-                    }
+                    let stored = quote(&self.table.columns[column].name);
+                    let new = self.new_value(column)?;
+                    let (new, columns) = (new.sql, new.columns);
+                    (
+                        UniqueTerm::Expression {
+                            stored,
+                            new,
+                            collation,
+                        },
+                        columns,
+                    )
                 }
                 None => {
                     let text = text
@@ -363,20 +392,39 @@ impl<'a> Columns<'a> {
                         .map(String::as_str);
                     let expression = self.expression(text, &what)?;
                     let stored = format!("({})", expression.sql);
-                    let guarded = guarded(expression, filter.as_ref());
-                    let new = self.on_new(&guarded, &what)?.sql;
-                    UniqueTerm::Expression {
-                        stored,
-                        new,
-                        collation,
-                    }
+                    let new = self.on_new(&guarded(expression, filter.as_ref()), &what)?;
+                    let (new, columns) = (new.sql, new.columns);
+                    (
+                        UniqueTerm::Expression {
+                            stored,
+                            new,
+                            collation,
+                        },
+                        columns,
+                    )
                 }
-            });
+            };
+            terms.push(term);
+            columns.extend(new_columns);
         }
+        let columns = self.filter_columns(filter.as_ref()).map(|of_filter| {
+            columns.extend(of_filter);
+            columns
+        });
+        let filter = filter.map(|f| format!("({})", f.sql));
         Ok(UniqueKey {
+            is_key,
             terms,
-            filter: filter.map(|f| format!("({})", f.sql)),
+            filter,
+            columns,
         })
+    }
+
+    /// The stored columns that a condition depends on; `None` if that is not known.
+    fn filter_columns(&self, filter: Option<&Expression>) -> Option<BTreeSet<usize>> {
+        let named = filter.map_or(&[][..], |f| &f.columns);
+        let plain = named.iter().all(|c| !self.table.columns[*c].generated);
+        plain.then(|| named.iter().copied().collect())
     }
 }
 

@@ -38,10 +38,14 @@ pub(super) fn length(context: &Context<'_>) -> Option<Value> {
     Some(Value::Integer(argument(context, 0)?.chars().count() as i64))
 }
 
-/// From a position, to the end or for a length. A negative position counts as the beginning, a negative length as nothing.
+/// From a position, to the end or for a length. A negative position counts from the end, and is the beginning if the text is
+/// shorter (Protocol 13.2.1, number 9k); a negative length is nothing.
 pub(super) fn substring(context: &Context<'_>) -> Option<Value> {
     let text = argument(context, 0)?;
-    let start = integer(context, 1)?.max(0);
+    let start = match integer(context, 1)? {
+        from_end if from_end < 0 => from_end.saturating_add(text.chars().count() as i64).max(0),
+        start => start,
+    };
     let len = if context.len() > 2 {
         integer(context, 2)?.max(0)
     } else {

@@ -1,19 +1,20 @@
 //! The schema as SQLite's pragmas tell it, before anything is concluded from it.
 //!
 //! What must hold: one damaged object never hides the others. What SQLite cannot describe (a view of a missing table, a table
-//! with a function that only the application has) is left out and logged.
+//! with a function that only the application has) is left out and told.
 
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::facts::quote;
+use crate::facts::{LeftOut, quote};
 
 /// Everything in the schema `main` that can be read, by name.
 pub(crate) struct RawSchema {
     /// `PRAGMA schema_version`.
     pub(crate) version: u64,
     pub(crate) tables: Vec<RawTable>,
+    pub(crate) left_out: Vec<LeftOut>,
     /// Every object that has an SQL text, ours included.
     pub(crate) objects: Vec<RawObject>,
     /// Names of the collations in use that this connection knows, in upper case.
@@ -131,22 +132,25 @@ pub(crate) fn read(connection: &Connection) -> rusqlite::Result<RawSchema> {
         .filter(|o| !is_internal(&o.name))
         .collect();
     names.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut tables = Vec::new();
+    let (mut tables, mut left_out) = (Vec::new(), Vec::new());
     for object in names {
         let Some(listed) = listed.get(&object.name) else {
             continue;
         };
         match read_table(connection, object, listed) {
             Ok(table) => tables.push(table),
-            Err(error) => {
-                tracing::warn!(table = object.name, %error, "left out, because SQLite cannot read it");
-            }
+            Err(error) => left_out.push(LeftOut {
+                name: object.name.clone(),
+                is_view: object.kind == "view",
+                error: error.to_string(),
+            }),
         }
     }
     Ok(RawSchema {
         version: version.cast_unsigned(),
         collations: known_collations(connection, &tables),
         tables,
+        left_out,
         objects,
     })
 }

@@ -140,6 +140,28 @@ fn filters() {
         &[1, 2],
     );
     check(
+        "substring from the end",
+        cmp(
+            call(
+                Function::Substring,
+                vec![c("s"), int(-4), int(2)],
+                T::String,
+            ),
+            Eq,
+            text("mi"),
+        ),
+        &[1, 2],
+    );
+    check(
+        "substring from before the beginning",
+        cmp(
+            call(Function::Substring, vec![c("s"), int(-99)], T::String),
+            Eq,
+            c("s"),
+        ),
+        &[1, 2, 3, 4, 5],
+    );
+    check(
         "concat, trim",
         cmp(
             call(

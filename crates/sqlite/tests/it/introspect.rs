@@ -25,7 +25,11 @@ fn describe(catalog: &Catalog) -> Vec<String> {
                 format!("{}:{}{scale}{marks}", c.name, c.ty.short_name())
             })
             .collect();
-        let key: Vec<_> = table.key.iter().map(|k| table.columns[*k].name.as_str()).collect();
+        let key: Vec<_> = table
+            .key
+            .iter()
+            .map(|k| table.columns[*k].name.as_str())
+            .collect();
         let relations: Vec<_> = table
             .relations
             .iter()
@@ -34,7 +38,12 @@ fn describe(catalog: &Catalog) -> Vec<String> {
                 let pairs: Vec<_> = r
                     .columns
                     .iter()
-                    .map(|(own, theirs)| format!("{}={}", table.columns[*own].name, target.columns[*theirs].name))
+                    .map(|(own, theirs)| {
+                        format!(
+                            "{}={}",
+                            table.columns[*own].name, target.columns[*theirs].name
+                        )
+                    })
                     .collect();
                 let inverse = &target.relations[r.inverse];
                 assert_eq!(catalog.tables[inverse.target].name, table.name);
@@ -47,9 +56,15 @@ fn describe(catalog: &Catalog) -> Vec<String> {
                 format!("{arrow}{}({})", target.name, pairs.join(","))
             })
             .collect();
-        format!("{} [{}] key({}) {}", table.name, columns.join(" "), key.join(","), relations.join(" "))
-            .trim_end()
-            .to_owned()
+        format!(
+            "{} [{}] key({}) {}",
+            table.name,
+            columns.join(" "),
+            key.join(","),
+            relations.join(" ")
+        )
+        .trim_end()
+        .to_owned()
     };
     catalog.tables.iter().map(describe).collect()
 }
@@ -62,7 +77,9 @@ fn catalogs() {
     };
     check(
         "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT NOT NULL, b NUMERIC(10,2) DEFAULT 1, c, d AS (a || 'x'), e INT AS (1) STORED NOT NULL)",
-        &["t [id:Int64+ a:String b:Decimal(2)?+ c:PrimitiveType? d:PrimitiveType?= e:Int64=] key(id)"],
+        &[
+            "t [id:Int64+ a:String b:Decimal(2)?+ c:PrimitiveType? d:PrimitiveType?= e:Int64=] key(id)",
+        ],
     );
     check(
         "CREATE TABLE \"a \"\"b\"(\"select\" TEXT, [x y] INT, `q``q` DATE, 'ü' UUID, PRIMARY KEY (`q``q`, \"select\"))",
@@ -105,12 +122,18 @@ fn catalogs() {
 fn relations() {
     let check = |schema: &str, expected: &[&str]| {
         let found = describe(&load(schema).catalog);
-        let relations: Vec<_> = found.iter().map(|line| line.split_once(')').unwrap().1.trim_start()).collect();
+        let relations: Vec<_> = found
+            .iter()
+            .map(|line| line.split_once(')').unwrap().1.trim_start())
+            .collect();
         assert_eq!(relations, expected, "{schema}\n{found:#?}");
     };
     check(
         "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES P, q REFERENCES p(id), one UNIQUE REFERENCES p)",
-        &["->p(p=id) ->p(q=id) ->p(one=id)", "<<c(id=p) <<c(id=q) <-c(id=one)"],
+        &[
+            "->p(p=id) ->p(q=id) ->p(one=id)",
+            "<<c(id=p) <<c(id=q) <-c(id=one)",
+        ],
     );
     check(
         "CREATE TABLE tree(id TEXT PRIMARY KEY, up REFERENCES tree, left REFERENCES tree(ID))",
@@ -118,7 +141,10 @@ fn relations() {
     );
     check(
         "CREATE TABLE p(a, b, c UNIQUE, PRIMARY KEY (a, b)); CREATE TABLE c(x, y, z REFERENCES p(c), FOREIGN KEY (y, x) REFERENCES p, FOREIGN KEY (x, y) REFERENCES p(b, a))",
-        &["->p(z=c) ->p(y=a,x=b) ->p(x=b,y=a)", "<<c(c=z) <<c(a=y,b=x) <<c(b=x,a=y)"],
+        &[
+            "->p(z=c) ->p(y=a,x=b) ->p(x=b,y=a)",
+            "<<c(c=z) <<c(a=y,b=x) <<c(b=x,a=y)",
+        ],
     );
     // All of these lead nowhere: no such table, no such column, a view, not unique, the wrong number of columns.
     check(
@@ -138,12 +164,15 @@ fn damaged_and_foreign_objects() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.db");
     let application = Connection::open(&path).unwrap();
-    application.create_collation("mine", |a, b| a.cmp(b)).unwrap();
+    application
+        .create_collation("mine", |a, b| a.cmp(b))
+        .unwrap();
     application
         .create_scalar_function(
             "mine",
             1,
-            rusqlite::functions::FunctionFlags::SQLITE_DETERMINISTIC | rusqlite::functions::FunctionFlags::SQLITE_UTF8,
+            rusqlite::functions::FunctionFlags::SQLITE_DETERMINISTIC
+                | rusqlite::functions::FunctionFlags::SQLITE_UTF8,
             |context| context.get::<String>(0),
         )
         .unwrap();
@@ -161,17 +190,42 @@ fn damaged_and_foreign_objects() {
     let database = Connection::open(&path).unwrap();
     let catalog = introspect::load(&database).unwrap().catalog;
     let names: Vec<_> = catalog.tables.iter().map(|t| t.name.as_str()).collect();
-    assert_eq!(names, ["bad_index", "bad_key", "good", "good_view", "highwater_history_x", "search"]);
+    assert_eq!(
+        names,
+        [
+            "bad_index",
+            "bad_key",
+            "good",
+            "good_view",
+            "highwater_history_x",
+            "search"
+        ]
+    );
     let reason = |name: &str| match &catalog.tables[catalog.table(None, name).unwrap()].tracking {
         Tracking::Untracked { reason } => reason.as_str(),
         Tracking::Tracked { .. } => panic!(),
     };
     for (table, expected) in [
-        ("bad_key", "The key uses the collation \"mine\", which only the application that created the table knows; give the key a built-in collation to have the table tracked."),
-        ("good", "Tracking is not switched on for this table; run `highwater track` for \"good\"."),
-        ("good_view", "A view cannot be tracked, because its rows have no identity; track the tables behind it."),
-        ("highwater_history_x", "The table has no primary key and no unique index over columns that are NOT NULL; add one of them to have it tracked."),
-        ("search", "A virtual table cannot be tracked, because SQLite does not allow triggers on it."),
+        (
+            "bad_key",
+            "The key uses the collation \"mine\", which only the application that created the table knows; give the key a built-in collation to have the table tracked.",
+        ),
+        (
+            "good",
+            "Tracking is not switched on; `highwater serve` or `highwater track` begins it.",
+        ),
+        (
+            "good_view",
+            "A view cannot be tracked, because its rows have no identity; track the tables behind it.",
+        ),
+        (
+            "highwater_history_x",
+            "The table has no primary key and no unique index over columns that are NOT NULL; add one of them to have it tracked.",
+        ),
+        (
+            "search",
+            "A virtual table cannot be tracked, because SQLite does not allow triggers on it.",
+        ),
     ] {
         assert_eq!(reason(table), expected);
     }
@@ -190,7 +244,12 @@ fn keys_that_are_not_understood() {
         ),
     ] {
         let catalog = load(schema).catalog;
-        assert_eq!(catalog.tables[0].tracking, Tracking::Untracked { reason: expected.to_owned() });
+        assert_eq!(
+            catalog.tables[0].tracking,
+            Tracking::Untracked {
+                reason: expected.to_owned()
+            }
+        );
         assert_eq!(catalog.tables[0].key, [0], "it can still be read by key");
     }
 }
@@ -202,17 +261,38 @@ fn facts() {
          CREATE TABLE b(k TEXT COLLATE NOCASE, l INT NOT NULL, PRIMARY KEY (l, k COLLATE RTRIM)); \
          CREATE TABLE c(k TEXT PRIMARY KEY, v ANY) STRICT, WITHOUT ROWID; CREATE VIEW d AS SELECT * FROM a",
     );
-    let [a, b, c, d] = &loaded.tables[..] else { panic!() };
-    assert_eq!((a.rowid_alias, a.rowid_name, a.without_rowid, a.strict), (Some(0), Some("_rowid_"), false, false));
+    let [a, b, c, d] = &loaded.tables[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (a.rowid_alias, a.rowid_name, a.without_rowid, a.strict),
+        (Some(0), Some("_rowid_"), false, false)
+    );
     assert_eq!((b.rowid_alias, b.rowid_name), (None, Some("rowid")));
-    assert_eq!((c.rowid_alias, c.rowid_name, c.without_rowid, c.strict), (None, None, true, true));
+    assert_eq!(
+        (c.rowid_alias, c.rowid_name, c.without_rowid, c.strict),
+        (None, None, true, true)
+    );
     assert_eq!((d.rowid_name, d.is_virtual), (None, false));
     let affinities: Vec<_> = a.columns.iter().map(|c| c.affinity).collect();
-    assert_eq!(affinities, [Affinity::Integer, Affinity::Text, Affinity::Real, Affinity::Blob, Affinity::Blob]);
+    assert_eq!(
+        affinities,
+        [
+            Affinity::Integer,
+            Affinity::Text,
+            Affinity::Real,
+            Affinity::Blob,
+            Affinity::Blob
+        ]
+    );
     assert_eq!(a.columns[1].collation, "NOCASE");
     assert!(a.columns[0].not_null && a.columns[1].not_null && !a.columns[2].not_null);
     assert_eq!(c.columns[1].affinity, Affinity::Blob);
-    let keys: Vec<_> = b.key.iter().map(|k| (k.collation.as_str(), k.nullable)).collect();
+    let keys: Vec<_> = b
+        .key
+        .iter()
+        .map(|k| (k.collation.as_str(), k.nullable))
+        .collect();
     assert_eq!(keys, [("BINARY", false), ("RTRIM", true)]);
     assert!(!a.key[0].nullable && !c.key[0].nullable);
 }
@@ -220,16 +300,25 @@ fn facts() {
 #[test]
 fn the_version_is_that_of_the_schema() {
     let database = Connection::open_in_memory().unwrap();
-    database.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY)").unwrap();
+    database
+        .execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+        .unwrap();
     let first = introspect::load(&database).unwrap().catalog.version;
     database.execute_batch("INSERT INTO t VALUES (1)").unwrap();
     assert_eq!(introspect::load(&database).unwrap().catalog.version, first);
-    database.execute_batch("ALTER TABLE t ADD COLUMN x").unwrap();
+    database
+        .execute_batch("ALTER TABLE t ADD COLUMN x")
+        .unwrap();
     assert_ne!(introspect::load(&database).unwrap().catalog.version, first);
     // Inside a transaction of the caller, too.
-    database.execute_batch("BEGIN; CREATE TABLE u(id INTEGER PRIMARY KEY)").unwrap();
+    database
+        .execute_batch("BEGIN; CREATE TABLE u(id INTEGER PRIMARY KEY)")
+        .unwrap();
     assert_eq!(introspect::load(&database).unwrap().catalog.tables.len(), 2);
     database.execute_batch("ROLLBACK").unwrap();
     let any = PrimitiveType::Any;
-    assert_eq!(introspect::load(&database).unwrap().catalog.tables[0].columns[1].ty, any);
+    assert_eq!(
+        introspect::load(&database).unwrap().catalog.tables[0].columns[1].ty,
+        any
+    );
 }

@@ -69,7 +69,9 @@ impl Oracle {
         let twin = Connection::open_in_memory().unwrap();
         for connection in [&database, &twin] {
             add_functions(connection);
-            connection.execute_batch(setup).unwrap_or_else(|e| panic!("{name}: {setup}: {e}"));
+            connection
+                .execute_batch(setup)
+                .unwrap_or_else(|e| panic!("{name}: {setup}: {e}"));
         }
         tracking::ensure(&mut database, &Policy::All).unwrap();
         let loaded = introspect::load(&database).unwrap();
@@ -83,7 +85,11 @@ impl Oracle {
             log: vec![setup.to_owned()],
         };
         for table in &oracle.loaded.catalog.tables {
-            assert!(table.is_view || table.is_tracked(), "{name}: {:?}", table.tracking);
+            assert!(
+                table.is_view || table.is_tracked(),
+                "{name}: {:?}",
+                table.tracking
+            );
         }
         oracle.remember();
         oracle
@@ -101,7 +107,9 @@ impl Oracle {
         let tracked = self.database.execute_batch(sql);
         let untracked = self.twin.execute_batch(sql);
         if let Err(error) = &tracked
-            && ["cannot store", "datatype mismatch"].iter().any(|e| error.to_string().contains(e))
+            && ["cannot store", "datatype mismatch"]
+                .iter()
+                .any(|e| error.to_string().contains(e))
         {
             self.is_alone = true;
         }
@@ -110,7 +118,11 @@ impl Oracle {
             let same = tracked.is_ok() == untracked.is_ok()
                 && self.database.is_autocommit() == self.twin.is_autocommit();
             self.is_alone = sql.starts_with("UPDATE") && !(same && self.equals_twin());
-            assert!(same || self.is_alone, "{tracked:?}, {untracked:?}\n{}", self.story());
+            assert!(
+                same || self.is_alone,
+                "{tracked:?}, {untracked:?}\n{}",
+                self.story()
+            );
         }
         if self.database.is_autocommit() {
             self.remember();
@@ -128,9 +140,7 @@ impl Oracle {
             };
             let current = rows_of(&read, &self.loaded, position);
             let history = history_of(&read, id, &self.loaded, position);
-            let horizon: i64 = read
-                .query_row("SELECT horizon FROM highwater_table WHERE id = ?1", [id], |r| r.get(0))
-                .unwrap();
+            let horizon = self.horizon(&table.name);
             for (&version, state) in self.states.range(horizon..) {
                 let told = state_at(version, &history, &current);
                 let expected = &state[&table.name];
@@ -154,7 +164,11 @@ impl Oracle {
     /// Where the history of a table begins.
     pub(crate) fn horizon(&self, table: &str) -> i64 {
         self.database
-            .query_row("SELECT horizon FROM highwater_table WHERE name = ?1", [table], |r| r.get(0))
+            .query_row(
+                "SELECT max(horizon, coalesce(lost, 0)) FROM highwater_table, highwater_clock WHERE name = ?1",
+                [table],
+                |r| r.get(0),
+            )
             .unwrap()
     }
 
@@ -172,16 +186,23 @@ impl Oracle {
         let state = self.content(&read);
         read.commit().unwrap();
         if let Some(known) = self.states.insert(version, state) {
-            assert_eq!(known, self.states[&version], "changed unseen\n{}", self.story());
+            assert_eq!(
+                known,
+                self.states[&version],
+                "changed unseen\n{}",
+                self.story()
+            );
         }
     }
 
     fn equals_twin(&self) -> bool {
         let tables = self.loaded.catalog.tables.iter().enumerate();
-        tables.filter(|(_, table)| table.is_tracked()).all(|(position, _)| {
-            rows_of(&self.database, &self.loaded, position)
-                == rows_of(&self.twin, &self.loaded, position)
-        })
+        tables
+            .filter(|(_, table)| table.is_tracked())
+            .all(|(position, _)| {
+                rows_of(&self.database, &self.loaded, position)
+                    == rows_of(&self.twin, &self.loaded, position)
+            })
     }
 
     /// The rows of the tracked tables, which must be those of the twin.
@@ -192,7 +213,13 @@ impl Oracle {
                 let rows = rows_of(read, &self.loaded, position);
                 if !self.is_alone {
                     let twin = rows_of(&self.twin, &self.loaded, position);
-                    assert_eq!(rows, twin, "{} differs from the twin\n{}", table.name, self.story());
+                    assert_eq!(
+                        rows,
+                        twin,
+                        "{} differs from the twin\n{}",
+                        table.name,
+                        self.story()
+                    );
                 }
                 content.insert(table.name.clone(), rows);
             }
@@ -213,7 +240,9 @@ fn rows_of(connection: &Connection, loaded: &Loaded, position: usize) -> Rows {
     let mut statement = connection.prepare(&sql).unwrap();
     let rows = statement
         .query_map([], |row| {
-            (0..columns.len()).map(|i| Ok(Cell::of(row.get(i)?))).collect::<rusqlite::Result<Row>>()
+            (0..columns.len())
+                .map(|i| Ok(Cell::of(row.get(i)?)))
+                .collect::<rusqlite::Result<Row>>()
         })
         .unwrap();
     let mut found = Rows::new();
@@ -221,7 +250,11 @@ fn rows_of(connection: &Connection, loaded: &Loaded, position: usize) -> Rows {
         let row = row.unwrap();
         let key = key_of(&row, &table.key);
         if !key.contains(&Cell::Null) {
-            assert!(found.insert(key, row).is_none(), "the key of {} is not unique", table.name);
+            assert!(
+                found.insert(key, row).is_none(),
+                "the key of {} is not unique",
+                table.name
+            );
         }
     }
     found
@@ -233,12 +266,7 @@ fn key_of(row: &Row, key: &[usize]) -> Row {
 
 type Record = (i64, Row, Option<Row>);
 
-fn history_of(
-    connection: &Connection,
-    id: i64,
-    loaded: &Loaded,
-    position: usize,
-) -> Vec<Record> {
+fn history_of(connection: &Connection, id: i64, loaded: &Loaded, position: usize) -> Vec<Record> {
     let table = &loaded.catalog.tables[position];
     let columns: Vec<_> = (0..table.columns.len()).map(|i| format!("c{i}")).collect();
     let sql = format!(

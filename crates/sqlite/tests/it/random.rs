@@ -22,7 +22,9 @@ fn random_statements_on_random_schemas() {
 }
 
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().expect("a number"))
 }
 
 fn round(seed: u64) {
@@ -43,7 +45,11 @@ fn round(seed: u64) {
         setup.push_str(&trigger(&mut random, table, &tables[1]));
     }
     // Not every combination is a schema.
-    if Connection::open_in_memory().unwrap().execute_batch(&setup).is_err() {
+    if Connection::open_in_memory()
+        .unwrap()
+        .execute_batch(&setup)
+        .is_err()
+    {
         return;
     }
     let mut oracle = Oracle::new(&format!("HIGHWATER_SEED={seed}"), &setup);
@@ -55,10 +61,20 @@ fn round(seed: u64) {
         let table = random.pick(&tables);
         let sql = match random.below(20) {
             0 if oracle.database.is_autocommit() => "BEGIN".to_owned(),
-            0 | 1 if !oracle.database.is_autocommit() => {
-                random.pick(&["COMMIT", "ROLLBACK", "SAVEPOINT s", "ROLLBACK TO s", "RELEASE s"]).to_string()
-            }
-            2..=3 => format!("DELETE FROM {} WHERE {}", table.name, condition(&mut random, table)),
+            0 | 1 if !oracle.database.is_autocommit() => random
+                .pick(&[
+                    "COMMIT",
+                    "ROLLBACK",
+                    "SAVEPOINT s",
+                    "ROLLBACK TO s",
+                    "RELEASE s",
+                ])
+                .to_string(),
+            2..=3 => format!(
+                "DELETE FROM {} WHERE {}",
+                table.name,
+                condition(&mut random, table)
+            ),
             4..=9 => update(&mut random, table),
             _ => insert(&mut random, table),
         };
@@ -80,8 +96,18 @@ struct Table {
     columns: Vec<String>,
 }
 
-const TYPES: &[&str] =
-    &["", "INT", "TEXT", "REAL", "NUMERIC", "BLOB", "TEXT COLLATE NOCASE", "TEXT COLLATE RTRIM", "VARCHAR(9)", "DATE"];
+const TYPES: &[&str] = &[
+    "",
+    "INT",
+    "TEXT",
+    "REAL",
+    "NUMERIC",
+    "BLOB",
+    "TEXT COLLATE NOCASE",
+    "TEXT COLLATE RTRIM",
+    "VARCHAR(9)",
+    "DATE",
+];
 const STRICT_TYPES: &[&str] = &["INT", "TEXT", "REAL", "ANY", "BLOB", "TEXT COLLATE NOCASE"];
 
 impl Table {
@@ -101,12 +127,18 @@ impl Table {
                 }
             }
             if random.chance(40) {
-                definition.push_str(random.text(&[" DEFAULT 1", " DEFAULT 'a'", " DEFAULT 2.5", " DEFAULT (1 + 1)"]));
+                definition.push_str(random.text(&[
+                    " DEFAULT 1",
+                    " DEFAULT 'a'",
+                    " DEFAULT 2.5",
+                    " DEFAULT (1 + 1)",
+                ]));
             }
             if random.chance(20) {
                 definition.push_str(" UNIQUE");
                 if random.chance(30) {
-                    definition.push_str(random.text(&[" ON CONFLICT REPLACE", " ON CONFLICT IGNORE"]));
+                    definition
+                        .push_str(random.text(&[" ON CONFLICT REPLACE", " ON CONFLICT IGNORE"]));
                 }
             }
             columns.push(column);
@@ -126,7 +158,11 @@ impl Table {
         if random.chance(30) {
             let expression = random.pick(&["c0 || c1", "c1 + 1", "lower(c0)", "coalesce(c0, c1)"]);
             let kind = random.pick(&["VIRTUAL", "STORED"]);
-            let ty = if strict { "ANY" } else { random.text(&["", "TEXT"]) };
+            let ty = if strict {
+                "ANY"
+            } else {
+                random.text(&["", "TEXT"])
+            };
             definitions.push(format!("g {ty} AS ({expression}) {kind}"));
             all.push("g".to_owned());
         }
@@ -137,7 +173,13 @@ impl Table {
             && random.chance(60)
         {
             let action = |random: &mut Random| {
-                random.text(&["NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT"])
+                random.text(&[
+                    "NO ACTION",
+                    "CASCADE",
+                    "SET NULL",
+                    "SET DEFAULT",
+                    "RESTRICT",
+                ])
             };
             definitions.push(format!(
                 "FOREIGN KEY ({columns}) REFERENCES {parent} ON DELETE {} ON UPDATE {}",
@@ -152,8 +194,11 @@ impl Table {
         if without_rowid {
             options.push("WITHOUT ROWID");
         }
-        let mut sql =
-            format!("CREATE TABLE {name}({}) {};", definitions.join(", "), options.join(", "));
+        let mut sql = format!(
+            "CREATE TABLE {name}({}) {};",
+            definitions.join(", "),
+            options.join(", ")
+        );
         for i in 0..random.below(3) {
             let term = |random: &mut Random| {
                 let column = random.pick(&all);
@@ -169,8 +214,14 @@ impl Table {
             if random.chance(40) {
                 terms = format!("{terms}, {}", term(random));
             }
-            let filter = if random.chance(30) { format!(" WHERE {name}.c1 > 1") } else { String::new() };
-            sql.push_str(&format!("CREATE UNIQUE INDEX {name}_i{i} ON {name}({terms}){filter};"));
+            let filter = if random.chance(30) {
+                format!(" WHERE {name}.c1 > 1")
+            } else {
+                String::new()
+            };
+            sql.push_str(&format!(
+                "CREATE UNIQUE INDEX {name}_i{i} ON {name}({terms}){filter};"
+            ));
         }
         Table { name, sql, columns }
     }
@@ -189,21 +240,53 @@ impl Table {
 
 /// A trigger of the application that changes something else or the same row.
 fn trigger(random: &mut Random, table: &Table, other: &Table) -> String {
-    let event = random.pick(&["AFTER INSERT", "BEFORE INSERT", "AFTER UPDATE", "AFTER DELETE", "BEFORE DELETE"]);
+    let event = random.pick(&[
+        "AFTER INSERT",
+        "BEFORE INSERT",
+        "AFTER UPDATE",
+        "AFTER DELETE",
+        "BEFORE DELETE",
+    ]);
     let body = match random.below(4) {
-        0 => format!("DELETE FROM {} WHERE {}", other.name, condition(random, other)),
+        0 => format!(
+            "DELETE FROM {} WHERE {}",
+            other.name,
+            condition(random, other)
+        ),
         1 => format!("UPDATE OR IGNORE {} SET c1 = c1 WHERE 1", table.name),
         2 => insert(random, other).replace("INSERT INTO", "INSERT OR IGNORE INTO"),
-        _ => format!("UPDATE OR REPLACE {} SET c1 = {} WHERE {}", other.name, value(random), condition(random, other)),
+        _ => format!(
+            "UPDATE OR REPLACE {} SET c1 = {} WHERE {}",
+            other.name,
+            value(random),
+            condition(random, other)
+        ),
     };
-    format!("CREATE TRIGGER x {event} ON {} BEGIN {body}; END;", table.name)
+    format!(
+        "CREATE TRIGGER x {event} ON {} BEGIN {body}; END;",
+        table.name
+    )
 }
 
-const CLAUSES: &[&str] = &["", "", " OR REPLACE", " OR REPLACE", " OR IGNORE", " OR FAIL", " OR ABORT", " OR ROLLBACK"];
+const CLAUSES: &[&str] = &[
+    "",
+    "",
+    " OR REPLACE",
+    " OR REPLACE",
+    " OR IGNORE",
+    " OR FAIL",
+    " OR ABORT",
+    " OR ROLLBACK",
+];
 
 fn insert(random: &mut Random, table: &Table) -> String {
     let clause = random.pick(CLAUSES);
-    let columns: Vec<_> = table.columns.iter().filter(|_| random.chance(80)).cloned().collect();
+    let columns: Vec<_> = table
+        .columns
+        .iter()
+        .filter(|_| random.chance(80))
+        .cloned()
+        .collect();
     if columns.is_empty() {
         return format!("INSERT INTO {} DEFAULT VALUES", table.name);
     }
@@ -267,7 +350,26 @@ fn condition(random: &mut Random, table: &Table) -> String {
 fn value(random: &mut Random) -> String {
     random
         .pick(&[
-            "NULL", "0", "1", "2", "3", "-1", "1.0", "2.5", "'a'", "'A'", "'b'", "'B '", "'b'", "'1'", "'2.0'", "x'61'", "x''", "''", "'ax'", "'nothing'",
+            "NULL",
+            "0",
+            "1",
+            "2",
+            "3",
+            "-1",
+            "1.0",
+            "2.5",
+            "'a'",
+            "'A'",
+            "'b'",
+            "'B '",
+            "'b'",
+            "'1'",
+            "'2.0'",
+            "x'61'",
+            "x''",
+            "''",
+            "'ax'",
+            "'nothing'",
         ])
         .to_string()
 }

@@ -1,13 +1,15 @@
 //! Databases that cannot be used: clear words, nothing lost, and recovery without a restart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_core::store::{Input, WriteStep, WriteVerb};
-use highwater_core::{Error, Store as _};
-use highwater_odata::Value;
+use highwater_core::query::Comparison;
+use highwater_core::store::{Input, ReadParams, WriteStep, WriteVerb};
+use highwater_core::{Error, Expr, Function, Store as _};
+use highwater_odata::{PrimitiveType, Value};
 use highwater_sqlite::{Options, SqliteStore};
 
-use crate::serving::{Served, rows};
+use crate::serving::{Lines, Served, rows};
 
 const SETUP: &str =
     "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1,'a'),(2,'b');";
@@ -213,6 +215,60 @@ fn a_statement_that_takes_too_long_is_stopped() {
         },
     );
     let refused = served.read(&served.query("endless"), None, None, rows(1));
+    assert!(
+        matches!(refused, Err(Error::LimitExceeded(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_read_that_nobody_waits_for_is_stopped() {
+    let served = Served::with(
+        "CREATE VIEW endless AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0;
+         CREATE TABLE t (id INTEGER PRIMARY KEY);",
+        Options {
+            readers: 2,
+            statement_timeout: Duration::from_secs(3600),
+            ..Options::default()
+        },
+    );
+    let endless = served.query("endless");
+    for _ in 0..3 {
+        let params = ReadParams {
+            catalog: served.catalog(),
+            query: Arc::new(endless.clone()),
+            hi: None,
+            after: None,
+            limit: rows(1),
+        };
+        let reading = served.store.read(params, Box::<Lines>::default());
+        served.block_on(async {
+            let waited = tokio::time::timeout(Duration::from_millis(20), reading).await;
+            assert!(waited.is_err(), "the view has an end");
+        });
+    }
+    // All connections were busy, and all are free again.
+    let page = served.read(&served.query("t"), None, None, rows(1));
+    assert!(page.is_ok(), "{:?}", page.err());
+}
+
+#[test]
+fn a_request_cannot_make_values_of_any_size() {
+    let served = Served::new("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);");
+    served.sql("INSERT INTO t VALUES (1, CAST(zeroblob(40000000) AS TEXT))");
+    let mut query = served.query("t");
+    query.columns = vec![0];
+    let value = served.column("t", "v");
+    query.filter = Some(Expr::Compare(
+        Comparison::Eq,
+        Box::new(Expr::Call(
+            Function::Concat,
+            vec![value.clone(), value],
+            PrimitiveType::String,
+        )),
+        Box::new(Expr::Literal(Value::String("x".into()))),
+    ));
+    let refused = served.read(&query, None, None, rows(1));
     assert!(
         matches!(refused, Err(Error::LimitExceeded(_))),
         "{refused:?}"

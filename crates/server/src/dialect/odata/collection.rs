@@ -20,10 +20,11 @@ pub(super) async fn read(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt> 
     if !references {
         entity::want_etags(x, &mut bound, format.payload.metadata);
     }
-    if x.request.isolated && !x.model.table(bound.collection).is_tracked() {
+    if x.request.isolated && !keeps_state(x, rows, &bound) {
         return Err(ApiError::new(
             Code::IsolationNotSupported,
-            "Only entity sets whose changes are tracked can be read in one state over several pages.",
+            "Only entity sets whose changes are tracked can be read in one state over several pages, and only without related \
+             entities in $expand, $filter and $orderby.",
         )
         .target("Isolation")
         .into());
@@ -85,6 +86,13 @@ fn is_trackable(x: &Exchange<'_>, rows: &Rows, bound: &BoundQuery) -> bool {
     matches!(table.tracking, Tracking::Tracked { .. })
         && is_fixed
         && bound.query.untrackable().is_none()
+}
+
+/// Whether all pages of an answer show the same state: what is tracked does, wherever it begins and ends.
+fn keeps_state(x: &Exchange<'_>, rows: &Rows, bound: &BoundQuery) -> bool {
+    let mut bound = bound.clone();
+    (bound.query.skip, bound.query.top) = (0, None);
+    is_trackable(x, rows, &bound)
 }
 
 /// Hash of everything besides the request that decides what a path shows: the settings of all the sets on it.

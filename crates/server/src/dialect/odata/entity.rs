@@ -40,18 +40,15 @@ pub(super) async fn read(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt> 
     if page.items() == 0 {
         return missing(x, rows);
     }
-    // The tag says nothing about related entities, so it cannot vouch for an answer that shows them.
-    let etag = page.first_etag().filter(|_| !expands);
-    if let Some(tag) = etag {
-        match x.request.conditions.verdict(tag) {
-            Verdict::Proceed => {}
-            Verdict::NotModified => {
-                return Ok(Answer::empty(StatusCode::NOT_MODIFIED)
-                    .header(ETAG, &ETag(tag).to_string())
-                    .caching(Caching::NoCache));
-            }
-            Verdict::Failed => return Err(highwater_core::Error::PreconditionFailed.into()),
+    let tag = page.first_etag();
+    match tag.map(|tag| x.request.conditions.verdict(tag)) {
+        Some(Verdict::Failed) => return Err(highwater_core::Error::PreconditionFailed.into()),
+        Some(Verdict::NotModified) if !expands => {
+            return Ok(
+                tagged(Answer::empty(StatusCode::NOT_MODIFIED), tag).caching(Caching::NoCache)
+            );
         }
+        _ => {}
     }
     let mut applied = Applied::default();
     if x.request.prefer.omit_values == Some(OmitValues::Nulls) && root == Root::Entity {
@@ -60,10 +57,15 @@ pub(super) async fn read(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt> 
     let answer = Answer::ok(&format.content_type(), page.finish(PageEnd::Complete))
         .applied(&applied)
         .caching(Caching::NoCache);
-    Ok(match etag {
+    // The tag says nothing about related entities, so it cannot vouch for an answer that shows them.
+    Ok(tagged(answer, tag.filter(|_| !expands)))
+}
+
+fn tagged(answer: Answer, etag: Option<u64>) -> Answer {
+    match etag {
         Some(tag) => answer.header(ETAG, &ETag(tag).to_string()),
         None => answer,
-    })
+    }
 }
 
 /// `$entity?$id=…` (Protocol 11.2.2).

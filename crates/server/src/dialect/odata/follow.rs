@@ -22,6 +22,9 @@ const COUNT_SEGMENT: &str = "/$count";
 
 pub(super) async fn follow(x: &Exchange<'_>) -> Result<Answer, Halt> {
     let (kind, sealed) = token(x)?;
+    if has_empty_option(x) {
+        return Err(links::damaged(kind).into());
+    }
     let request_path = x.request.path.as_str();
     let (path, counts) = match (kind, request_path.strip_suffix(COUNT_SEGMENT)) {
         (Kind::Delta, Some(path)) => (path, true),
@@ -114,6 +117,12 @@ fn token<'x>(x: &'x Exchange<'_>) -> Result<(Kind, &'x str), ApiError> {
         (None, Some(token)) => Ok((Kind::Delta, token)),
         _ => Err(links::damaged(Kind::Delta)),
     }
+}
+
+/// A stray `&`, which means nothing elsewhere, was not in the link as it was received.
+fn has_empty_option(x: &Exchange<'_>) -> bool {
+    let query = x.request.parts.uri.query().unwrap_or_default();
+    !query.is_empty() && query.split('&').any(str::is_empty)
 }
 
 /// The rows that the path still leads to; `None` if it leads to nothing that a link could be for.

@@ -9,7 +9,7 @@ use http::header::ETAG;
 use super::{Exchange, entity};
 use crate::bind::{self, Rows};
 use crate::failure::Halt;
-use crate::http::accept::JsonFormat;
+use crate::http::accept::{self, JsonFormat};
 use crate::http::answer::{Answer, Caching};
 use crate::http::conditional::Verdict;
 use crate::http::error::ApiError;
@@ -78,7 +78,10 @@ pub(super) async fn read_raw(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Ha
         return Ok(answer);
     }
     let answer = match payload::raw_value(found.value.as_ref()) {
-        Some(raw) => Answer::ok(raw.media_type, raw.body),
+        Some(raw) => Answer::ok(
+            &accept::raw_content_type(raw.media_type, x.headers()),
+            raw.body,
+        ),
         None => Answer::empty(StatusCode::NO_CONTENT),
     };
     Ok(tagged(answer, found.etag))

@@ -65,6 +65,7 @@ impl<'a> Request<'a> {
         let isolated = isolation(&parts.headers)?;
         let body = match parts.method {
             Method::POST | Method::PUT | Method::PATCH => {
+                body::check_coding(&parts.headers)?;
                 let limits = &settings.limits;
                 body::read(body, limits.body_max_bytes, limits.request_time_max).await?
             }

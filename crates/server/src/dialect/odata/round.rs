@@ -192,11 +192,8 @@ impl Round<'_> {
         let end = End::Delta(self.link(Purpose::Tracking, position).await?);
         let answer = self.answer(page.finish(end.as_page_end()), Caching::NoCache);
         let x = self.x;
-        let (table, now_unix_s) = (self.bound.query.table, x.request.now_unix_s);
-        let parts = x.request.parts;
-        x.core
-            .polls
-            .keep(parts, x.model, table, lo, now_unix_s, &answer);
+        let table = self.bound.query.table;
+        x.core.polls.keep(x.request, x.model, table, lo, &answer);
         Ok(answer)
     }
 

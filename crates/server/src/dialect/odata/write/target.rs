@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use highwater_core::store::Condition;
-use highwater_core::{Expr, Relation};
+use highwater_core::{Error, Expr, Relation};
 use highwater_odata::url::ast::QueryOptions;
 use highwater_odata::{Value, Version};
 
@@ -213,8 +213,14 @@ pub(super) fn condition(
     body_etag: Option<&str>,
 ) -> Result<Condition, ApiError> {
     let conditions = &x.request.conditions;
-    // Where both are sent, If-Match says more; it is the one that counts (RFC 9110, section 13.2.2).
     let from_headers = match (&conditions.if_match, &conditions.if_none_match) {
+        // Neither an insert nor an update is left (Protocol 11.4.4).
+        (Some(_), Some(Tags::Any)) => return Err(Error::PreconditionFailed.into()),
+        (Some(Tags::List(tags)), Some(Tags::List(none))) => {
+            let mut tags = tags.clone();
+            tags.retain(|tag| !none.contains(tag));
+            Condition::Matches(tags)
+        }
         (Some(Tags::Any), _) => Condition::Exists,
         (Some(Tags::List(tags)), _) => Condition::Matches(tags.clone()),
         (None, Some(Tags::Any)) => Condition::Absent,

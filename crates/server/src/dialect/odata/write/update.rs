@@ -1,11 +1,12 @@
 //! `PATCH`, `PUT` and `DELETE` of an entity, and upserts (Protocol 11.4.3 to 11.4.5; requirements 85, 86, 88 and 91).
 //!
-//! With `If-Match` an update never inserts (requirement 79). Then, as for `DELETE`, an entity that is not there is 404 whatever the
-//! condition says: that is how the request would be answered without it (RFC 9110, section 13.2.1), and the same as for an entity
-//! that the operator's filter hides.
+//! With `If-Match` an update never inserts (requirement 79): `*` makes it an update of something that is not there (404), and an
+//! entity tag does not match something that is not there (412; Protocol 8.2.4). An entity that the operator's filter hides is
+//! answered the same way. For `DELETE` it is 404 whatever the condition says: that is how the request would be answered without it
+//! (RFC 9110, section 13.2.1).
 
-use highwater_core::Relation;
 use highwater_core::store::Condition;
+use highwater_core::{Error, Relation};
 use highwater_odata::Version;
 use highwater_odata::payload::{EntityBody, Item, RelatedContent};
 use http::{Method, StatusCode};
@@ -37,6 +38,7 @@ pub(super) async fn update(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt
             None if step.key.is_some() && !forbids_insert(&condition) => {
                 return insert_related(x, rows, &body).await;
             }
+            None if step.key.is_some() => return Err(absent(x, collection, &condition)),
             // Requirement 85: nothing is created at the end of a single-valued navigation property.
             None => return Err(target::not_found(x, collection).into()),
         }
@@ -46,17 +48,35 @@ pub(super) async fn update(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt
     for (relation, name, other) in replaced(x, &entity, &body).await? {
         release(x, &mut graph.draft, relation, name, &other)?;
     }
-    let or_insert = rows.is_direct() && !forbids_insert(&condition);
+    let is_upsert = rows.is_direct();
+    let or_insert = is_upsert && !forbids_insert(&condition);
     let mut row = RowDraft::with_key(x, collection, &body, &entity.key);
     graph.parents(&mut row, &body)?;
     if x.request.method == Method::PUT {
         row.replace();
     }
     let values = row.finish()?;
-    let step = graph.draft.update(&entity, values, condition, or_insert)?;
+    let step = graph
+        .draft
+        .update(&entity, values, condition.clone(), or_insert)?;
     graph.children(collection, &body, step, "")?;
-    let written = written(graph.draft.write().await?, step)?;
-    Ok(representation.answer(collection, written).await)
+    let result = match graph.draft.write().await {
+        Err(Halt::Refused(error)) if is_upsert && error.code() == Code::NotFound => {
+            return Err(absent(x, collection, &condition));
+        }
+        result => result?,
+    };
+    Ok(representation
+        .answer(collection, written(result, step)?)
+        .await)
+}
+
+/// The answer if an upsert may not insert.
+fn absent(x: &Exchange<'_>, collection: usize, condition: &Condition) -> Halt {
+    match condition {
+        Condition::Matches(_) => Error::PreconditionFailed.into(),
+        _ => target::not_found(x, collection).into(),
+    }
 }
 
 /// An upsert by way of another entity, to which the new one is related.
