@@ -44,6 +44,9 @@ pub enum Error {
     /// A value in the query means nothing, which only the store can tell.
     #[error("{0}")]
     InvalidQuery(String),
+    /// The query is larger or deeper than the store can compute, on whatever data.
+    #[error("{0}")]
+    TooComplex(String),
     /// The request used more time or memory than it may.
     #[error("{0}")]
     LimitExceeded(String),

@@ -135,6 +135,7 @@ impl From<Error> for ApiError {
             Error::Constraint(violation) => ApiError::new(code_of_constraint(violation.kind), text),
             Error::Unsupported(_) => ApiError::new(Code::NotImplemented, text),
             Error::InvalidQuery(_) => ApiError::new(Code::InvalidLiteral, text),
+            Error::TooComplex(_) => ApiError::new(Code::ExpressionTooComplex, text),
             Error::LimitExceeded(_) => ApiError::new(Code::LimitExceeded, text.clone()).log(text),
             Error::Internal(_) => ApiError::internal(text),
         }

@@ -3,8 +3,8 @@
 //! A [`ServiceModel`] joins two numberings: the catalog's (tables, columns, relations) and that of the entity model (sets,
 //! properties, navigation properties). Readers and writers of requests go through it in both directions.
 //!
-//! What must hold: it is immutable and belongs to one catalog; every exposed table is one [`Collection`]; property `p` of a
-//! collection shows column [`Collection::columns`]`[p]`; a navigation property exists only between exposed tables with keys.
+//! What must hold: it is immutable and belongs to one catalog; every exposed table is one `Collection`; property `p` of a
+//! collection shows column `Collection::columns[p]`; a navigation property exists only between exposed tables with keys.
 //! What is deliberately absent: requests, and rows.
 
 mod build;

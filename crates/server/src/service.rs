@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use crate::dialect::odata;
 use crate::http::answer::{self, Answer};
 pub use crate::http::body::Body;
+use crate::http::body::Room;
 use crate::http::error::{ApiError, Code};
 use crate::http::version::Versions;
 use crate::links;
@@ -41,6 +42,7 @@ pub(crate) struct ServiceCore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) settings: Settings,
     pub(crate) polls: odata::Polls,
+    pub(crate) room: Room,
     model: RwLock<Option<Arc<ServiceModel>>>,
     clock: Clock,
 }
@@ -73,6 +75,7 @@ impl Service {
     ) -> Service {
         Service(Arc::new(ServiceCore {
             store,
+            room: Room::new(settings.limits.body_max_bytes),
             settings,
             polls: odata::Polls::default(),
             model: RwLock::new(None),

@@ -106,10 +106,10 @@ impl Sql {
     ///
     /// # Errors
     ///
-    /// [`Error::LimitExceeded`] if the request needs more parameters than a statement can have.
+    /// [`Error::TooComplex`] if the request needs more parameters than a statement can have.
     pub fn finish(self) -> Result<(String, Vec<Param>), Error> {
         if self.params.len() > PARAMS_MAX {
-            return Err(Error::LimitExceeded(format!(
+            return Err(Error::TooComplex(format!(
                 "The query has {} values; at most {PARAMS_MAX} are possible. Split it into several queries.",
                 self.params.len()
             )));

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use crate::bind::bind;
 use crate::error::Fault;
-use crate::pool::Session;
+use crate::pool::{Session, bound_growth};
 use crate::read::Memory;
 use crate::row::{RowShape, recycle};
 use crate::schema::Schema;
@@ -124,6 +124,7 @@ fn page(
         after,
     };
     let (sql, values) = sqlite::delta(&flavour, &spec)?;
+    bound_growth(connection, &sql)?;
     let mut statement = connection.prepare_cached(&sql)?;
     bind(&mut statement, &values)?;
     let examined_max = params

@@ -115,12 +115,12 @@ fn translate(error: rusqlite::Error, path: &Path) -> Error {
             ))
         }
         _ if said.starts_with("too many columns") => Error::Unsupported(
-            "The table has too many columns to compare them all. Name the ones that you need with $select.".into(),
+            "The table has too many columns to compare them all. Name the ones that you need with $select, and order by fewer.".into(),
         ),
         _ if said.starts_with("Expression tree is too large")
             || said.starts_with("parser stack overflow") =>
         {
-            Error::LimitExceeded("The expression is nested too deeply. Simplify it.".into())
+            Error::TooComplex("The expression is nested too deeply. Simplify it.".into())
         }
         _ => Error::Internal(format!("SQLite, {path}: {said}")),
     }
@@ -159,7 +159,7 @@ mod tests {
         check(
             ffi::SQLITE_READONLY,
             "attempt to write a readonly database",
-            "ReadOnly: The database a.sqlite cannot be written (attempt to write a readonly database). Give the service write access to the file and its directory.",
+            "ReadOnly: The database cannot be written (attempt to write a readonly database). Give the service write access to the file and its directory.",
         );
         check(
             ffi::SQLITE_READONLY_DBMOVED,
@@ -194,7 +194,7 @@ mod tests {
         check(
             ffi::SQLITE_ERROR,
             "Expression tree is too large (maximum depth 1000)",
-            "LimitExceeded: The expression is nested too deeply. Simplify it.",
+            "TooComplex: The expression is nested too deeply. Simplify it.",
         );
     }
 }

@@ -13,6 +13,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use crate::bind::{bind, bind_parent};
 use crate::error::Fault;
+use crate::pool::bound_growth;
 use crate::read::{Memory, emit, one};
 use crate::row::RowShape;
 use crate::schema::Schema;
@@ -41,6 +42,7 @@ impl<'c> Prepared<'c> {
         connection: &'c Connection,
         (sql, params): (String, Vec<Param>),
     ) -> Result<Prepared<'c>, Fault> {
+        bound_growth(connection, &sql)?;
         let mut statement = connection.prepare_cached(&sql)?;
         bind(&mut statement, &params)?;
         Ok(Prepared { statement, params })

@@ -36,9 +36,25 @@ pub(crate) struct Access {
 /// Pages that a reading connection keeps in memory, in KiB: a page of a round looks up rows all over its table.
 const READER_CACHE_KIB: i64 = 16 * 1024;
 
-/// Longest value that a reading connection handles or makes: SQLite's own limit, a billion bytes, would let one request that
-/// concatenates take many gigabytes.
-const READ_VALUE_MAX_BYTES: i32 = 64 * 1024 * 1024;
+/// Longest value that a statement with concatenations handles or makes: SQLite's own limit, a billion bytes, would let one request
+/// take many gigabytes.
+const CONCATENATED_MAX_BYTES: i32 = 64 * 1024 * 1024;
+
+/// Lifts the limit on the length of values: whatever is stored can be read.
+pub(crate) fn allow_long_values(connection: &Connection) -> rusqlite::Result<()> {
+    // SQLite lowers it to what it was built for.
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, i32::MAX)?;
+    Ok(())
+}
+
+/// Sets the limit on the length of values for the rest of the transaction if a statement could make them grow. Nothing else than
+/// concatenation does.
+pub(crate) fn bound_growth(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    if sql.contains("||") {
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, CONCATENATED_MAX_BYTES)?;
+    }
+    Ok(())
+}
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +187,6 @@ impl Access {
         if role == Role::Read {
             connection.pragma_update(None, "query_only", true)?;
             connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-            connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, READ_VALUE_MAX_BYTES)?;
         }
         // Reads the file's header for the first time: is it a database at all?
         connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))?;

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use crate::bind::{bind, decode_cursor, encode_cursor};
 use crate::error::Fault;
 use crate::expand::{Expansion, expand, prepare};
-use crate::pool::Session;
+use crate::pool::{Session, bound_growth};
 use crate::row::{RowShape, Scratch, recycle};
 use crate::schema::{Schema, View};
 use crate::snapshot::Position;
@@ -59,6 +59,7 @@ pub(crate) fn read(
     };
     let count = if query.count && params.after.is_none() {
         let (sql, values) = sqlite::count(&schema.flavour(as_of), query, None)?;
+        bound_growth(&view.transaction, &sql)?;
         let mut statement = view.transaction.prepare_cached(&sql)?;
         bind(&mut statement, &values)?;
         let count: i64 = one(&mut statement)?;
@@ -141,6 +142,7 @@ fn page(
         }
     }
     let (sql, values) = sqlite::page(&flavour, &spec)?;
+    bound_growth(connection, &sql)?;
     let mut statement = connection.prepare_cached(&sql)?;
     bind(&mut statement, &values)?;
     let mut expansions = prepare(connection, schema, &flavour, query, limit)?;
@@ -251,6 +253,7 @@ fn last_key(
     spec: &PageSpec<'_>,
 ) -> Result<Option<Vec<Param>>, Fault> {
     let (sql, values) = sqlite::last_key(flavour, spec)?;
+    bound_growth(connection, &sql)?;
     let mut statement = connection.prepare_cached(&sql)?;
     bind(&mut statement, &values)?;
     let mut rows = statement.raw_query();

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Transaction};
 use crate::error::Fault;
 use crate::facts::{Loaded, TableFacts};
 use crate::meta::Meta;
-use crate::pool::{FileId, Session};
+use crate::pool::{FileId, Session, allow_long_values};
 use crate::snapshot::{clock, horizon, newest, schema_version};
 
 /// A schema as it was read.
@@ -78,6 +78,7 @@ impl Schema {
         if !Arc::ptr_eq(bound_to, &self.catalog) || session.file != self.file {
             return Err(Error::SchemaChanged.into());
         }
+        allow_long_values(&session.connection)?;
         let transaction = session.connection.unchecked_transaction()?;
         let clock = self.verify(&transaction)?;
         Ok(View { transaction, clock })

@@ -100,7 +100,7 @@ impl SqliteStore {
         };
         let pool = Arc::new(Pool::new(access, readers.max(READERS_MIN)));
         let own_key = SealKey::generate();
-        let (schema, keys) = load(&pool, &options.tracking, &own_key).await?;
+        let (schema, keys) = load(&pool, &options.tracking, &own_key, None).await?;
         let inner = Arc::new(Inner {
             pool,
             quick: Quick::new(processors.max(READERS_MIN)),
@@ -313,6 +313,8 @@ impl Inner {
     }
 
     async fn refresh_keys(&self) -> Result<(), Error> {
+        // Else keys that were read before a reload could replace those of the file that it found.
+        let _reading = self.reading.lock().await;
         let meta = self
             .pool
             .read(|session| Ok(meta::load(&session.connection)?))
@@ -324,7 +326,8 @@ impl Inner {
 
     /// Reads the schema anew. The caller holds [`Self::reading`].
     async fn reload(self: &Arc<Self>) -> Result<(), Error> {
-        let (schema, keys) = load(&self.pool, &self.tracking, &self.own_key).await?;
+        let before = self.schema();
+        let (schema, keys) = load(&self.pool, &self.tracking, &self.own_key, Some(before)).await?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schema);
         self.reopen_quick().await;
@@ -367,11 +370,14 @@ async fn load(
     pool: &Arc<Pool>,
     policy: &Policy,
     own_key: &SealKey,
+    before: Option<Arc<Schema>>,
 ) -> Result<(Schema, KeyRing), Error> {
     let policy = policy.clone();
     let own_key = own_key.clone();
     pool.write(move |session| {
-        let pending = match tracking::ensure(&mut session.connection, &policy) {
+        let seen = before.filter(|schema| !schema.pending && schema.file == session.file);
+        let seen = seen.map(|schema| schema.catalog.version);
+        let pending = match tracking::ensure_after(&mut session.connection, &policy, seen) {
             Ok(ensured) => {
                 tell(&ensured);
                 false

@@ -51,8 +51,8 @@ pub(crate) enum Health {
         id: i64,
         incarnation: u64,
     },
-    /// Its capture is sound, but since the last inspection the schema was changed several times and the table was written to: `REPLACE`
-    /// may have removed rows because of a unique index that is gone again.
+    /// Its capture is sound now, but since the last inspection the schema was changed several times. `REPLACE` may have removed rows because
+    /// of a unique index that is gone again, if the table was written to, or the triggers may have been away for a while.
     Doubtful {
         id: i64,
         reason: String,
@@ -71,9 +71,18 @@ pub(crate) struct Registered {
     pub(crate) fingerprint: String,
 }
 
+/// So many changes of the schema, seen at once, cast doubt on every table: they suffice to drop the five triggers that each tracked table has
+/// at least and to create them again, as programs do around a bulk load.
+const CHANGES_TRUSTED_MAX: i32 = 10;
+
 impl Survey {
     /// Looks. The caller holds a transaction.
     pub(crate) fn of(connection: &Connection) -> Result<Survey, Failure> {
+        Survey::after(connection, None)
+    }
+
+    /// Looks again at a database that was in order when its schema had this version.
+    pub(crate) fn after(connection: &Connection, seen: Option<u64>) -> Result<Survey, Failure> {
         let has_meta = meta::load(connection)?.is_some();
         let schema = raw::read(connection)?;
         let registered = if has_meta {
@@ -83,7 +92,7 @@ impl Survey {
         };
         let mut survey = Survey::judge(schema, registered, has_meta);
         if has_meta {
-            survey.doubt(connection, meta::inspected(connection)?);
+            survey.doubt(connection, meta::inspected(connection)?, seen);
         }
         Ok(survey)
     }
@@ -159,18 +168,23 @@ impl Survey {
     }
 
     /// A single change of the schema can be seen. Of several, the last may hide what the first did.
-    fn doubt(&mut self, connection: &Connection, inspected: Option<Inspected>) {
+    fn doubt(&mut self, connection: &Connection, inspected: Option<Inspected>, seen: Option<u64>) {
         // The file has 32 bits for the version.
-        let changes =
-            inspected.map(|at| (self.version as u32).wrapping_sub(at.schema_version as u32));
+        let since = |version: u32| (self.version as u32).wrapping_sub(version) as i32;
+        let changes = inspected.map(|at| since(at.schema_version as u32));
         self.is_noted = changes == Some(0);
-        if matches!(changes, Some(0 | 1)) {
+        // A copy that SQLite's backup made begins to count anew: it is a state of the database, with nothing hidden in it.
+        if changes.is_some_and(|changes| changes <= 1) {
             return;
         }
+        // To restore a backup over the database is one change, but the note is as old as the backup.
+        if seen.is_some_and(|seen| matches!(since(seen as u32), 0 | 1)) {
+            return;
+        }
+        let trusted = inspected.filter(|_| changes.is_some_and(|n| n < CHANGES_TRUSTED_MAX));
         for surveyed in &mut self.tables {
             if let Health::Sound { id, .. } = surveyed.health
-                && !inspected
-                    .is_some_and(|at| newest(connection, id).is_ok_and(|it| it <= at.clock))
+                && !trusted.is_some_and(|at| newest(connection, id).is_ok_and(|it| it <= at.clock))
             {
                 surveyed.health = Health::Doubtful {
                     id,

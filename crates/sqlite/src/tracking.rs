@@ -49,8 +49,17 @@ pub struct Ensured {
 /// [`Failure::Refused`] if a named table cannot be tracked or a newer version of Highwater tracks the database, else what SQLite
 /// reports.
 pub fn ensure(connection: &mut Connection, policy: &Policy) -> Result<Ensured, Failure> {
+    ensure_after(connection, policy, None)
+}
+
+/// [`ensure`] for a database that was in order when its schema had the version that the caller has seen.
+pub(crate) fn ensure_after(
+    connection: &mut Connection,
+    policy: &Policy,
+    seen: Option<u64>,
+) -> Result<Ensured, Failure> {
     let read = connection.transaction()?;
-    let survey = Survey::of(&read)?;
+    let survey = Survey::after(&read, seen)?;
     let in_order = todo(&survey, policy)?.is_empty();
     read.commit()?;
     if in_order && survey.is_noted {
@@ -62,7 +71,7 @@ pub fn ensure(connection: &mut Connection, policy: &Policy) -> Result<Ensured, F
         other => other?,
     };
     // Somebody else may have changed the schema in between.
-    let survey = Survey::of(&write)?;
+    let survey = Survey::after(&write, seen)?;
     let todo = todo(&survey, policy)?;
     let ensured = carry_out(&write, &survey, &todo)?;
     write.commit()?;

@@ -82,7 +82,11 @@ impl Client {
 
     /// The client's answer in the present state of the database.
     pub fn state(&self, around: Surroundings<'_>) -> State {
-        State::read(around.lab, &around.schema.tables[self.table()], &self.follower.query)
+        State::read(
+            around.lab,
+            &around.schema.tables[self.table()],
+            &self.follower.query,
+        )
     }
 
     /// Sends the next request and checks the answer.
@@ -90,12 +94,17 @@ impl Client {
     /// # Errors
     ///
     /// There is no answer, and the client has not moved; or what is wrong with it.
-    pub fn step(&mut self, around: Surroundings<'_>, trace: &mut Trace) -> Result<Progress, Failure> {
+    pub fn step(
+        &mut self,
+        around: Surroundings<'_>,
+        trace: &mut Trace,
+    ) -> Result<Progress, Failure> {
         let url = self.follower.url().to_owned();
         let (begins, first) = (self.follower.begins_round(), !self.follower.has_link());
         trace.note(format_args!("client {}: GET {url}", self.number));
         let (turn, response) = self.follower.step(around.transport)?;
         if let Turn::Gone = turn {
+            trace.note(format_args!("{}", String::from_utf8_lossy(&response.body)));
             self.issued.clear();
             self.pages.clear();
             return Ok(Progress::Gone);
@@ -110,9 +119,16 @@ impl Client {
         let Turn::Round { items, link } = turn else {
             return Ok(Progress::Page);
         };
-        let seen = Seen { items, copy: self.follower.copy().clone() };
-        check_round(self.lo.as_deref(), &self.hi, &seen)
-            .map_err(|error| format!("client {}: {error}\n{:#?}", self.number, self.follower.query))?;
+        let seen = Seen {
+            items,
+            copy: self.follower.copy().clone(),
+        };
+        check_round(self.lo.as_deref(), &self.hi, &seen).map_err(|error| {
+            format!(
+                "client {}: {error}\n{:#?}",
+                self.number, self.follower.query
+            )
+        })?;
         if self.issued.len() == LINKS_KEPT_MAX {
             self.issued.remove(0);
         }
@@ -190,9 +206,15 @@ impl Client {
             return Ok(None);
         }
         let link = self.follower.url();
-        let token = link.rfind('=').ok_or_else(|| format!("no token in {link}"))? + 1;
+        let token = link
+            .rfind('=')
+            .ok_or_else(|| format!("no token in {link}"))?
+            + 1;
         let damaged = damage(link, token, rng);
-        trace.note(format_args!("client {}: GET {damaged}, damaged", self.number));
+        trace.note(format_args!(
+            "client {}: GET {damaged}, damaged",
+            self.number
+        ));
         let response = self.follower.get(around.transport, &damaged)?;
         if response.status != 400 {
             return Err(format!("the damaged link {damaged} (was {link}): {response:?}").into());
@@ -209,7 +231,11 @@ fn damage(link: &str, token: usize, rng: &mut Rng) -> String {
         0 => bytes.truncate(at),
         1 => bytes.push(*rng.pick(ALPHABET)),
         _ => {
-            let others: Vec<u8> = ALPHABET.iter().copied().filter(|byte| *byte != bytes[at]).collect();
+            let others: Vec<u8> = ALPHABET
+                .iter()
+                .copied()
+                .filter(|byte| *byte != bytes[at])
+                .collect();
             bytes[at] = *rng.pick(&others);
         }
     }

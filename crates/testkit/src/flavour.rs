@@ -42,11 +42,19 @@ pub struct Declared {
 }
 
 const fn declared(sql: &'static str, kind: Kind) -> Declared {
-    Declared { sql, kind, strict: false }
+    Declared {
+        sql,
+        kind,
+        strict: false,
+    }
 }
 
 const fn strict(sql: &'static str, kind: Kind) -> Declared {
-    Declared { sql, kind, strict: true }
+    Declared {
+        sql,
+        kind,
+        strict: true,
+    }
 }
 
 /// One kind of database, as far as the generators care.
@@ -119,12 +127,24 @@ pub static SQLITE: Flavour = Flavour {
         declared("UUID", Kind::Guid),
         declared("STRING", Kind::Any),
         declared("", Kind::Any),
-        Declared { sql: "ANY", kind: Kind::Any, strict: true },
+        Declared {
+            sql: "ANY",
+            kind: Kind::Any,
+            strict: true,
+        },
     ],
     loose: true,
     rowid_tables: true,
     conflict_clauses: &[
-        "", "", "", "OR REPLACE ", "OR REPLACE ", "OR IGNORE ", "OR ABORT ", "OR FAIL ", "OR ROLLBACK ",
+        "",
+        "",
+        "",
+        "OR REPLACE ",
+        "OR REPLACE ",
+        "OR IGNORE ",
+        "OR ABORT ",
+        "OR FAIL ",
+        "OR ROLLBACK ",
     ],
     constraint_clauses: &[
         "",

@@ -70,19 +70,33 @@ enum Position {
     /// Between two rounds.
     Between { link: String },
     /// Between two pages.
-    Within { part: Part, next: String, items: Vec<(EntityKey, Item)> },
+    Within {
+        part: Part,
+        next: String,
+        items: Vec<(EntityKey, Item)>,
+    },
 }
 
 impl Follower {
     /// A client that has read nothing.
     pub fn new(query: ClientQuery) -> Follower {
         let position = Position::Start { url: query.url() };
-        Follower { query, forgetful: false, copy: BTreeMap::new(), position }
+        Follower {
+            query,
+            forgetful: false,
+            copy: BTreeMap::new(),
+            position,
+        }
     }
 
     /// A client that has a copy and a delta link.
     pub fn resume(query: ClientQuery, copy: BTreeMap<EntityKey, Entity>, link: String) -> Follower {
-        Follower { query, forgetful: false, copy, position: Position::Between { link } }
+        Follower {
+            query,
+            forgetful: false,
+            copy,
+            position: Position::Between { link },
+        }
     }
 
     /// The copy.
@@ -115,7 +129,10 @@ impl Follower {
     ///
     /// There was no complete answer.
     pub fn get(&self, transport: &dyn Transport, url: &str) -> Result<Response, Failure> {
-        let request = Request { url: resolve(url), headers: self.query.headers() };
+        let request = Request {
+            url: resolve(url),
+            headers: self.query.headers(),
+        };
         transport.get(&request).map_err(Failure::NoAnswer)
     }
 
@@ -165,9 +182,10 @@ impl Follower {
         let page = read(response, &self.query, part)
             .map_err(|error| format!("{error}: {url}\n{:#?}\n{response:?}", self.query))?;
         match self.query.page_size {
-            Some(size) if page.items.len() > size => {
-                Err(format!("{} items on a page for {size}: {url}\n{response:?}", page.items.len()))
-            }
+            Some(size) if page.items.len() > size => Err(format!(
+                "{} items on a page for {size}: {url}\n{response:?}",
+                page.items.len()
+            )),
             _ => Ok(page),
         }
     }
@@ -194,7 +212,9 @@ impl Follower {
             return Err(format!("410 for a first request: {response:?}"));
         }
         let location = response.header("location").ok_or("410 without Location")?;
-        self.position = Position::Start { url: location.to_owned() };
+        self.position = Position::Start {
+            url: location.to_owned(),
+        };
         Ok(())
     }
 }

@@ -31,7 +31,12 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { steps: 400, clients: 5, wild: false, forgetful: false }
+        Plan {
+            steps: 400,
+            clients: 5,
+            wild: false,
+            forgetful: false,
+        }
     }
 }
 
@@ -102,6 +107,7 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan, trace: &mut Trace) -> Resul
         writer,
         schema,
         clients: Vec::new(),
+        unseen: 0,
         totals: Totals::default(),
         rng,
     };
@@ -127,6 +133,8 @@ struct History<'a> {
     writer: Writer,
     schema: Schema,
     clients: Vec<(Client, Fate)>,
+    /// Steps since the last request that may have changed the number by which the database counts changes of its schema.
+    unseen: usize,
     totals: Totals,
     rng: Rng,
 }
@@ -136,7 +144,8 @@ struct History<'a> {
 enum Fate {
     /// They lead on.
     Valid,
-    /// They may be void: another table was changed, and this one refers to it or its triggers do, so that SQLite has rewritten them.
+    /// They may be void: another table was changed, and this one refers to it or its triggers do, so that SQLite has rewritten them; or
+    /// the number by which SQLite counts changes of the schema went on by several, so that it cannot be told what happened.
     Doubtful,
     /// They must be void: the table itself was changed.
     Void,
@@ -144,7 +153,10 @@ enum Fate {
 
 impl History<'_> {
     fn step(&mut self, trace: &mut Trace) -> Result<(), String> {
-        match self.rng.weighted(&[(50, 0), (41, 1), (3, 2), (3, 3), (2, 4), (1, 5)]) {
+        match self
+            .rng
+            .weighted(&[(50, 0), (41, 1), (3, 2), (3, 3), (2, 4), (1, 5)])
+        {
             0 => self.write(trace),
             verb @ (1..=4) => {
                 let number = self.rng.below(self.clients.len());
@@ -166,23 +178,33 @@ impl History<'_> {
 
     fn write(&mut self, trace: &mut Trace) {
         let step = self.writer.step(&mut self.rng, &mut self.schema, trace);
-        if let Step::Altered(table) = step {
-            // The server has to write before it can answer again, for which it would wait in vain for an open transaction.
-            self.writer.keep_closed = true;
-            for (client, fate) in &mut self.clients {
-                *fate = match *fate {
-                    _ if client.table() == table => Fate::Void,
-                    Fate::Valid => Fate::Doubtful,
-                    other => other,
-                };
-            }
+        let altered = match step {
+            Step::Rows => return,
+            Step::Maintained => None,
+            Step::Altered(table) => Some(table),
+        };
+        // The server has to write before it can answer again, for which it would wait in vain for an open transaction.
+        self.writer.keep_closed = true;
+        self.unseen += 1;
+        for (client, fate) in &mut self.clients {
+            *fate = match *fate {
+                _ if altered == Some(client.table()) => Fate::Void,
+                Fate::Valid if altered.is_some() || self.unseen > 1 => Fate::Doubtful,
+                other => other,
+            };
         }
     }
 
     fn read(&mut self, number: usize, trace: &mut Trace) -> Result<(), String> {
-        let around =
-            Surroundings { lab: self.lab, schema: &self.schema, transport: &*self.transport };
-        self.writer.keep_closed = false;
+        let around = Surroundings {
+            lab: self.lab,
+            schema: &self.schema,
+            transport: &*self.transport,
+        };
+        if !self.writer.in_transaction() {
+            self.writer.keep_closed = false;
+            self.unseen = 0;
+        }
         let (client, fate) = &mut self.clients[number];
         if *fate == Fate::Void && !client.follower.has_link() {
             return self.replace(number, trace);
@@ -210,18 +232,27 @@ impl History<'_> {
     /// Puts a client with another query in the place of one whose table is not the same any more.
     fn replace(&mut self, number: usize, trace: &mut Trace) -> Result<(), String> {
         let query = self.query()?;
-        trace.note(format_args!("client {number} begins anew with {}", query.url()));
+        trace.note(format_args!(
+            "client {number} begins anew with {}",
+            query.url()
+        ));
         self.clients[number] = (Client::new(number, query), Fate::Valid);
         Ok(())
     }
 
     fn probe(&mut self, number: usize, verb: i32, trace: &mut Trace) -> Result<(), String> {
-        let around =
-            Surroundings { lab: self.lab, schema: &self.schema, transport: &*self.transport };
+        let around = Surroundings {
+            lab: self.lab,
+            schema: &self.schema,
+            transport: &*self.transport,
+        };
         let (client, rng) = (&self.clients[number].0, &mut self.rng);
         let (counter, done) = match verb {
             2 => (&mut self.totals.replays, client.replay(around, rng, trace)?),
-            3 => (&mut self.totals.fetched_again, client.fetch_again(around, rng, trace)?),
+            3 => (
+                &mut self.totals.fetched_again,
+                client.fetch_again(around, rng, trace)?,
+            ),
             _ => (&mut self.totals.damaged, client.damage(around, rng, trace)?),
         };
         match done {
@@ -240,7 +271,9 @@ impl History<'_> {
             compare_with_shadow(self.lab, &self.schema);
         }
         for number in 0..self.clients.len() {
-            while self.clients[number].1 != Fate::Valid || !self.clients[number].0.follower.begins_round() {
+            while self.clients[number].1 != Fate::Valid
+                || !self.clients[number].0.follower.begins_round()
+            {
                 self.read(number, trace)?;
             }
             let rounds = self.totals.rounds;
@@ -269,7 +302,12 @@ pub fn random_query(
 ) -> Result<ClientQuery, String> {
     let sets = published(transport, schema)?;
     let at = rng.below(schema.tables.len());
-    Ok(ClientQuery::random(rng, lab.flavour(), (at, &schema.tables[at]), &sets[at]))
+    Ok(ClientQuery::random(
+        rng,
+        lab.flavour(),
+        (at, &schema.tables[at]),
+        &sets[at],
+    ))
 }
 
 /// The entity sets in the order of the schema's tables.

@@ -58,6 +58,9 @@ pub trait Transport: Send + Sync {
     fn get(&self, request: &Request) -> io::Result<Response>;
 }
 
+/// The host that every client asks for, wherever the server listens, so that the same link gives the same answer after a restart.
+pub const HOST: &str = "highwater.test";
+
 /// One connection a request to a server in another process.
 #[derive(Clone, Copy, Debug)]
 pub struct Tcp {
@@ -74,9 +77,8 @@ impl Transport for Tcp {
         stream.set_read_timeout(Some(ANSWER_MAX))?;
         stream.set_nodelay(true)?;
         let mut head = format!(
-            "GET {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
-            target(&request.url),
-            self.address
+            "GET {} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n",
+            target(&request.url)
         );
         for (name, value) in &request.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -107,7 +109,11 @@ fn parse(answer: &[u8]) -> Option<Response> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut response = Response { status, headers, body: Vec::new() };
+    let mut response = Response {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     let rest = &answer[end + 4..];
     response.body = if response.header("transfer-encoding") == Some("chunked") {
         dechunk(rest)?
@@ -141,8 +147,7 @@ mod tests {
     fn a_cut_answer_is_no_answer() {
         let whole = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
         assert_eq!(parse(whole.as_bytes()).unwrap().body, b"abc");
-        let chunked =
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
+        let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
         assert_eq!(parse(chunked.as_bytes()).unwrap().body, b"abcde");
         assert_eq!(parse(&whole.as_bytes()[..whole.len() - 1]), None);
         assert_eq!(parse(&chunked.as_bytes()[..chunked.len() - 6]), None);

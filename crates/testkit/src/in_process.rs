@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::BodyExt as _;
 
-use crate::http::{Request, Response, Transport};
+use crate::http::{HOST, Request, Response, Transport};
 use crate::serving::Server;
 
 /// The service in this process, without a network.
@@ -31,14 +31,22 @@ impl Server for InProcess {
             .build()
             .expect("threads can be started");
         let service = runtime
-            .block_on(highwater::open(argument, highwater::server::Settings::default()))
+            .block_on(highwater::open(
+                argument,
+                highwater::server::Settings::default(),
+            ))
             .unwrap_or_else(|error| panic!("the service cannot be opened: {error}"));
         self.running = Arc::new(Mutex::new(Some(Running { runtime, service })));
         Arc::new(Local(self.running.clone()))
     }
 
     fn stop(&mut self) {
-        drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(
+            self.running
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 }
 
@@ -51,18 +59,34 @@ impl Transport for Local {
             Some(running) => (running.runtime.handle().clone(), running.service.clone()),
             None => return Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
         };
-        let mut builder = http::Request::builder().uri(&request.url).header("host", "highwater.test");
+        let mut builder = http::Request::builder()
+            .uri(&request.url)
+            .header("host", HOST);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        let request = builder.body(http_body_util::Empty::<bytes::Bytes>::new()).map_err(io::Error::other)?;
+        let request = builder
+            .body(http_body_util::Empty::<bytes::Bytes>::new())
+            .map_err(io::Error::other)?;
         handle.block_on(async {
             let (head, body) = service.call(request).await.into_parts();
-            let body = body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec();
+            let body = body
+                .collect()
+                .await
+                .map_err(io::Error::other)?
+                .to_bytes()
+                .to_vec();
             let headers = head.headers.iter().map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                (
+                    name.as_str().to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
             });
-            Ok(Response { status: head.status.as_u16(), headers: headers.collect(), body })
+            Ok(Response {
+                status: head.status.as_u16(),
+                headers: headers.collect(),
+                body,
+            })
         })
     }
 }

@@ -112,7 +112,9 @@ pub fn percent_encode(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -134,9 +136,21 @@ mod tests {
         let bare = |text: &str| KeyPart::Bare(text.into());
         for (id, key, expected) in [
             ("T%20%C3%A4(1)", &["k"][..], Some(vec![bare("1")])),
-            ("http://h/x/T%20%C3%A4(1.50)", &["k"], Some(vec![bare("15e-1")])),
-            ("T%20%C3%A4('O''N%2F%25')", &["k"], Some(vec![quoted("O'N/%")])),
-            ("T%20%C3%A4(k='a,b',j=2)", &["j", "k"], Some(vec![bare("2"), quoted("a,b")])),
+            (
+                "http://h/x/T%20%C3%A4(1.50)",
+                &["k"],
+                Some(vec![bare("15e-1")]),
+            ),
+            (
+                "T%20%C3%A4('O''N%2F%25')",
+                &["k"],
+                Some(vec![quoted("O'N/%")]),
+            ),
+            (
+                "T%20%C3%A4(k='a,b',j=2)",
+                &["j", "k"],
+                Some(vec![bare("2"), quoted("a,b")]),
+            ),
             ("T%20%C3%A4(binary'AAE')", &["k"], Some(vec![bare("AAE")])),
             ("T%20%C3%A4('a=b')", &["k"], Some(vec![quoted("a=b")])),
             ("T%20%C3%A4('a')", &["j", "k"], None),
@@ -145,6 +159,9 @@ mod tests {
         ] {
             assert_eq!(from_id(id, &set(key)), expected.map(EntityKey), "{id}");
         }
-        assert_eq!(percent_decode(&percent_encode("ä/'%")).as_deref(), Some("ä/'%"));
+        assert_eq!(
+            percent_decode(&percent_encode("ä/'%")).as_deref(),
+            Some("ä/'%")
+        );
     }
 }

@@ -32,11 +32,11 @@ const STORM_ROUNDS: u64 = 60;
 ///
 /// If anything is wrong; the report names the seed.
 pub fn kill_suite(binary: &Path) {
-    each("kill_suite", HISTORIES, |seed, trace| {
+    each(HISTORIES, |seed, trace| {
         let mut lab = SqliteLab::new(Process::new(binary));
         history::run(&mut lab, seed, history::Plan::default(), trace).map(drop)
     });
-    each("kill_suite", STORMS, |seed, trace| storm(binary, seed, trace));
+    each(STORMS, |seed, trace| storm(binary, seed, trace));
 }
 
 /// Kills the program between and during requests while another program moves money.
@@ -62,9 +62,12 @@ fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<(), String> {
     let (mut program, mut writing) = (lab.outside(Which::Served, 0), rng.fork());
     let (flavour, gate) = (lab.flavour(), Gate::default());
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            while gate.pass(|| transfer(&mut *program, flavour, &mut writing)) {}
-        });
+        let writer =
+            scope.spawn(
+                || {
+                    while gate.pass(|| transfer(&mut *program, flavour, &mut writing)) {}
+                },
+            );
         // Ends the writer also if a check below panics.
         let _end = End(&gate);
         let mut rounds = 0;
@@ -79,7 +82,11 @@ fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<(), String> {
                     transport = lab.open();
                 }
             }
-            let around = Surroundings { lab: &lab, schema: &schema, transport: &*transport };
+            let around = Surroundings {
+                lab: &lab,
+                schema: &schema,
+                transport: &*transport,
+            };
             let outcome = std::thread::scope(|scope| {
                 if strikes {
                     scope.spawn(|| {
@@ -136,7 +143,10 @@ impl Gate {
     /// Shuts the gate until the result is dropped.
     fn shut(&self) -> Shut<'_> {
         self.wanted.store(true, Ordering::Release);
-        Shut { gate: self, _writing: self.writing.lock().unwrap_or_else(PoisonError::into_inner) }
+        Shut {
+            gate: self,
+            _writing: self.writing.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 

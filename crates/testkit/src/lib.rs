@@ -33,8 +33,8 @@ mod values;
 pub mod writer;
 
 pub use flavour::Flavour;
-pub use in_process::InProcess;
 pub use http::{Request, Response, Transport};
+pub use in_process::InProcess;
 pub use lab::{Backup, Cell, Lab, Outcome, Outside, Which};
 pub use rng::Rng;
 pub use sqlite_lab::SqliteLab;

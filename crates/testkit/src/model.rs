@@ -31,7 +31,10 @@ pub struct Property {
 impl EntitySet {
     /// The type of a property.
     pub fn ty(&self, name: &str) -> Option<&str> {
-        self.properties.iter().find(|p| p.name == name).map(|p| p.ty.as_str())
+        self.properties
+            .iter()
+            .find(|p| p.name == name)
+            .map(|p| p.ty.as_str())
     }
 }
 
@@ -61,7 +64,11 @@ fn read(document: &str) -> Vec<EntitySet> {
         let name = attribute(tag, "Name").unwrap_or_default();
         match (element, types.last_mut()) {
             ("EntityType", _) => {
-                types.push(EntitySet { name, key: Vec::new(), properties: Vec::new() });
+                types.push(EntitySet {
+                    name,
+                    key: Vec::new(),
+                    properties: Vec::new(),
+                });
             }
             ("PropertyRef", Some(open)) => open.key.push(name),
             ("Property", Some(open)) => {
@@ -80,7 +87,10 @@ fn read(document: &str) -> Vec<EntitySet> {
     sets.into_iter()
         .filter_map(|(name, ty)| {
             let entity_type = types.iter().find(|known| known.name == ty)?;
-            Some(EntitySet { name, ..entity_type.clone() })
+            Some(EntitySet {
+                name,
+                ..entity_type.clone()
+            })
         })
         .collect()
 }
@@ -102,7 +112,10 @@ mod tests {
             <Property Name="b" Type="Edm.PrimitiveType"/><NavigationProperty Name="n" Type="N.T"/></EntityType>
             <EntityContainer Name="C"><EntitySet Name="Ts" EntityType="N.T"><NavigationPropertyBinding Path="n" Target="Ts"/>
             </EntitySet></EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"#;
-        let property = |name: &str, ty: &str| Property { name: name.into(), ty: ty.into() };
+        let property = |name: &str, ty: &str| Property {
+            name: name.into(),
+            ty: ty.into(),
+        };
         let expected = EntitySet {
             name: "Ts".into(),
             key: vec!["b".into()],

@@ -39,22 +39,36 @@ pub struct Plan {
 /// Creates the accounts in both databases; gives the schema.
 pub fn create(lab: &mut dyn Lab) -> Schema {
     let mut ddl = vec![
-        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, owner TEXT, balance INTEGER NOT NULL)".to_owned(),
+        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, owner TEXT, balance INTEGER NOT NULL)"
+            .to_owned(),
     ];
     for id in 1..=ACCOUNTS {
-        ddl.push(format!("INSERT INTO accounts VALUES ({id}, 'owner {id}', {BALANCE})"));
+        ddl.push(format!(
+            "INSERT INTO accounts VALUES ({id}, 'owner {id}', {BALANCE})"
+        ));
     }
     lab.create(&ddl);
-    let column = |name: &str, kind| Column { name: name.into(), kind, generated: false, loose: false };
+    let column = |name: &str, kind| Column {
+        name: name.into(),
+        kind,
+        generated: false,
+        loose: false,
+    };
     let table = Table {
         name: "accounts".into(),
-        columns: vec![column("id", Kind::Int), column("owner", Kind::Text), column("balance", Kind::Int)],
+        columns: vec![
+            column("id", Kind::Int),
+            column("owner", Kind::Text),
+            column("balance", Kind::Int),
+        ],
         key: vec![0],
         targets: vec![vec![0]],
         strict: true,
         hidden_rowid: None,
     };
-    Schema { tables: vec![table] }
+    Schema {
+        tables: vec![table],
+    }
 }
 
 /// A query over the whole set.
@@ -85,7 +99,11 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), Strin
     let flavour = lab.flavour();
     let mut clients: Vec<Client> = (0..plan.clients)
         .map(|number| {
-            let version = if number % 2 == 0 { Version::V4_0 } else { Version::V4_01 };
+            let version = if number % 2 == 0 {
+                Version::V4_0
+            } else {
+                Version::V4_01
+            };
             Client::new(number, whole(&sets[0], version, 1 + rng.below(9)))
         })
         .collect();
@@ -107,21 +125,34 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), Strin
                 })
             })
             .collect();
-        let followers: Vec<&mut Follower> = clients.iter_mut().map(|client| &mut client.follower).collect();
+        let followers: Vec<&mut Follower> = clients
+            .iter_mut()
+            .map(|client| &mut client.follower)
+            .collect();
         let reading: Vec<_> = followers
             .into_iter()
             .map(|follower| scope.spawn(move || read_rounds(follower, transport, plan.rounds)))
             .collect();
-        let outcomes: Vec<_> = reading.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        let outcomes: Vec<_> = reading
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
         done.store(true, Ordering::Relaxed);
-        let counts: u64 = writing.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
+        let counts: u64 = writing
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(0))
+            .sum();
         let outcome = outcomes.into_iter().try_for_each(|outcome| {
             outcome.unwrap_or_else(|_| Err("a client panicked".to_owned()))
         });
         (counts, outcome)
     });
     outcome?;
-    let around = Surroundings { lab, schema: &schema, transport: &*transport };
+    let around = Surroundings {
+        lab,
+        schema: &schema,
+        transport: &*transport,
+    };
     for client in &mut clients {
         settle(client, around)?;
     }
@@ -144,7 +175,11 @@ fn settle(client: &mut Client, around: Surroundings<'_>) -> Result<(), String> {
     Err(format!("the copy is {copy:?}, the database {answer:?}"))
 }
 
-fn read_rounds(follower: &mut Follower, transport: &dyn Transport, rounds: usize) -> Result<(), String> {
+fn read_rounds(
+    follower: &mut Follower,
+    transport: &dyn Transport,
+    rounds: usize,
+) -> Result<(), String> {
     let mut done = 0;
     while done < rounds {
         match follower.step(transport)?.0 {
@@ -169,7 +204,11 @@ fn read_rounds(follower: &mut Follower, transport: &dyn Transport, rounds: usize
 ///
 /// The money is not all there.
 pub fn check_total(follower: &Follower) -> Result<(), String> {
-    let total: i64 = follower.copy().values().filter_map(|entity| whole_number(entity.get("balance")?)).sum();
+    let total: i64 = follower
+        .copy()
+        .values()
+        .filter_map(|entity| whole_number(entity.get("balance")?))
+        .sum();
     if total == ACCOUNTS * BALANCE {
         return Ok(());
     }
@@ -198,7 +237,10 @@ pub fn transfer(program: &mut dyn Outside, flavour: &Flavour, rng: &mut Rng) -> 
         ],
         // The end of one.
         1 if from != to => vec![
-            format!("UPDATE accounts SET balance = balance + ({}) WHERE id = {to}", balance(from)),
+            format!(
+                "UPDATE accounts SET balance = balance + ({}) WHERE id = {to}",
+                balance(from)
+            ),
             format!("DELETE FROM accounts WHERE id = {from}"),
         ],
         // A new number.
@@ -217,7 +259,9 @@ pub fn transfer(program: &mut dyn Outside, flavour: &Flavour, rng: &mut Rng) -> 
     if !matches!(program.execute(flavour.begin_write), Outcome::Done { .. }) {
         return false;
     }
-    let whole = steps.iter().all(|sql| matches!(program.execute(sql), Outcome::Done { rows: 1, .. }));
+    let whole = steps
+        .iter()
+        .all(|sql| matches!(program.execute(sql), Outcome::Done { rows: 1, .. }));
     // Now and then a transaction that would have been fine is given up.
     if whole && !rng.chance(10) && matches!(program.execute("COMMIT"), Outcome::Done { .. }) {
         return true;

@@ -28,7 +28,9 @@ struct Row {
 impl State {
     /// Reads the last committed state.
     pub fn read(lab: &dyn Lab, table: &Table, query: &ClientQuery) -> State {
-        let columns: Vec<String> = (0..table.columns.len()).map(|at| table.column(at)).collect();
+        let columns: Vec<String> = (0..table.columns.len())
+            .map(|at| table.column(at))
+            .collect();
         let sql = format!(
             "SELECT {}, {} FROM {}",
             columns.join(", "),
@@ -51,14 +53,24 @@ impl State {
             .zip(cells)
             .map(|(property, cell)| (property.name.clone(), expected(cell, &property.ty)))
             .collect();
-        let key: Option<Vec<KeyPart>> =
-            query.set.key.iter().map(|name| KeyPart::of(entity.get(name)?)).collect();
+        let key: Option<Vec<KeyPart>> = query
+            .set
+            .key
+            .iter()
+            .map(|name| KeyPart::of(entity.get(name)?))
+            .collect();
         // A row whose key contains NULL is no entity.
         let Some(key) = key else {
             return;
         };
-        let shown = entity.into_iter().filter(|(name, _)| query.shows(name)).collect();
-        let row = Row { entity: shown, matches };
+        let shown = entity
+            .into_iter()
+            .filter(|(name, _)| query.shows(name))
+            .collect();
+        let row = Row {
+            entity: shown,
+            matches,
+        };
         let twin = self.rows.insert(EntityKey(key), row);
         assert!(twin.is_none(), "two rows with one key");
     }
@@ -66,7 +78,9 @@ impl State {
     /// The entities of the answer.
     pub fn answer(&self) -> BTreeMap<EntityKey, Entity> {
         let matching = self.rows.iter().filter(|(_, row)| row.matches);
-        matching.map(|(key, row)| (key.clone(), row.entity.clone())).collect()
+        matching
+            .map(|(key, row)| (key.clone(), row.entity.clone()))
+            .collect()
     }
 }
 
@@ -133,7 +147,10 @@ pub fn check_round(lo: Option<&State>, hi: &State, seen: &Seen) -> Result<(), St
     }
     let answer = hi.answer();
     if seen.copy != answer {
-        return Err(format!("the copy is {:?}, the answer {answer:?}", seen.copy));
+        return Err(format!(
+            "the copy is {:?}, the answer {answer:?}",
+            seen.copy
+        ));
     }
     Ok(())
 }
@@ -148,15 +165,26 @@ mod tests {
     }
 
     fn entity(text: &str) -> Entity {
-        let value = Canon::Value { ty: "String".into(), text: text.into() };
+        let value = Canon::Value {
+            ty: "String".into(),
+            text: text.into(),
+        };
         Entity::from([("p".to_owned(), value)])
     }
 
     fn state(rows: &[(u32, &str, bool)]) -> State {
         let rows = rows.iter().map(|(number, text, matches)| {
-            (key(*number), Row { entity: entity(text), matches: *matches })
+            (
+                key(*number),
+                Row {
+                    entity: entity(text),
+                    matches: *matches,
+                },
+            )
         });
-        State { rows: rows.collect() }
+        State {
+            rows: rows.collect(),
+        }
     }
 
     fn present(number: u32, text: &str) -> (EntityKey, Item) {
@@ -211,7 +239,14 @@ mod tests {
         let (lo, hi, round) = every_line();
         let copy = hi.answer();
         let check = |items: Vec<(EntityKey, Item)>, copy: &BTreeMap<EntityKey, Entity>| {
-            check_round(Some(&lo), &hi, &Seen { items, copy: copy.clone() })
+            check_round(
+                Some(&lo),
+                &hi,
+                &Seen {
+                    items,
+                    copy: copy.clone(),
+                },
+            )
         };
         assert_eq!(check(round.clone(), &copy), Ok(()));
         for lost in 0..round.len() {
@@ -230,7 +265,11 @@ mod tests {
             items.push(extra);
             assert!(check(items, &copy).unwrap_err().contains(complaint));
         }
-        for (at, wrong) in [(2, present(3, "c")), (3, removed(5, true)), (4, removed(6, false))] {
+        for (at, wrong) in [
+            (2, present(3, "c")),
+            (3, removed(5, true)),
+            (4, removed(6, false)),
+        ] {
             let mut items = round.clone();
             items[at] = wrong;
             assert!(check(items, &copy).unwrap_err().contains("came as"));

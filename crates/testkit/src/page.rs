@@ -59,31 +59,48 @@ pub fn read(response: &Response, query: &ClientQuery, part: Part) -> Result<Page
     let version = query.version;
     // Requirement 57.
     if response.header("odata-version") != Some(version.text()) {
-        return Err(format!("OData-Version is {:?}", response.header("odata-version")));
+        return Err(format!(
+            "OData-Version is {:?}",
+            response.header("odata-version")
+        ));
     }
     let body: Json = serde_json::from_slice(&response.body).map_err(|error| error.to_string())?;
     let body = body.as_object().ok_or("the page is no object")?;
-    let control = |name: &str| body.get(&format!("{}{name}", version.prefix())).and_then(Json::as_str);
+    let control = |name: &str| {
+        body.get(&format!("{}{name}", version.prefix()))
+            .and_then(Json::as_str)
+    };
     let context = control("context").ok_or("no context")?;
     // Requirement 42.
     if (part == Part::Delta) != context.ends_with("/$delta") {
         return Err(format!("context {context:?}"));
     }
-    let values = body.get("value").and_then(Json::as_array).ok_or("no value")?;
+    let values = body
+        .get("value")
+        .and_then(Json::as_array)
+        .ok_or("no value")?;
     let page = Page {
-        items: values.iter().map(|json| item(json, query)).collect::<Result<_, _>>()?,
+        items: values
+            .iter()
+            .map(|json| item(json, query))
+            .collect::<Result<_, _>>()?,
         next: control("nextLink").map(str::to_owned),
         delta: control("deltaLink").map(str::to_owned),
     };
     // Requirement 6.
     if page.next.is_some() == page.delta.is_some() {
-        return Err(format!("next link {:?}, delta link {:?}", page.next, page.delta));
+        return Err(format!(
+            "next link {:?}, delta link {:?}",
+            page.next, page.delta
+        ));
     }
     Ok(page)
 }
 
 fn item(json: &Json, query: &ClientQuery) -> Result<(EntityKey, Item), String> {
-    let object = json.as_object().ok_or_else(|| format!("{json} is no object"))?;
+    let object = json
+        .as_object()
+        .ok_or_else(|| format!("{json} is no object"))?;
     let read = match removal(object, query)? {
         Some(deleted) => removed(object, query).map(|key| (key, Item::Removed { deleted })),
         None => entity(object, query),
@@ -114,13 +131,15 @@ fn removal(object: &Map<String, Json>, query: &ClientQuery) -> Result<Option<boo
 }
 
 fn removed(object: &Map<String, Json>, query: &ClientQuery) -> Result<EntityKey, String> {
-    // Section 6.3 of the reference: `id` is a plain property in 4.0.
+    // Section 6.3 of the reference: `id` is a plain property in 4.0, even if the entity has a property of that name.
     let name = match query.version {
         Version::V4_0 => "id",
         Version::V4_01 => "@id",
     };
-    let by_properties = key_of(&properties(object, query)?, query);
-    by_id(object, name, query)?.or(by_properties).ok_or_else(|| "no id and no key".to_owned())
+    if let Some(key) = by_id(object, name, query)? {
+        return Ok(key);
+    }
+    key_of(&properties(object, query)?, query).ok_or_else(|| "no id and no key".to_owned())
 }
 
 fn entity(object: &Map<String, Json>, query: &ClientQuery) -> Result<(EntityKey, Item), String> {
@@ -136,7 +155,11 @@ fn entity(object: &Map<String, Json>, query: &ClientQuery) -> Result<(EntityKey,
     // Key properties come along although they are not selected.
     all.retain(|name, _| query.shows(name));
     // Requirement 47, and more than it asks for: changed entities are whole too.
-    let missing = query.set.properties.iter().find(|p| query.shows(&p.name) && !all.contains_key(&p.name));
+    let missing = query
+        .set
+        .properties
+        .iter()
+        .find(|p| query.shows(&p.name) && !all.contains_key(&p.name));
     if let Some(missing) = missing {
         return Err(format!("{} is missing", missing.name));
     }
@@ -164,7 +187,11 @@ fn key_of(all: &Entity, query: &ClientQuery) -> Option<EntityKey> {
     Some(EntityKey(parts.collect::<Option<_>>()?))
 }
 
-fn by_id(object: &Map<String, Json>, name: &str, query: &ClientQuery) -> Result<Option<EntityKey>, String> {
+fn by_id(
+    object: &Map<String, Json>,
+    name: &str,
+    query: &ClientQuery,
+) -> Result<Option<EntityKey>, String> {
     match object.get(name) {
         None => Ok(None),
         Some(Json::String(id)) => match from_id(id, &query.set) {

@@ -79,14 +79,26 @@ impl ClientQuery {
         set: &EntitySet,
     ) -> ClientQuery {
         let names: Vec<String> = set.properties.iter().map(|p| p.name.clone()).collect();
-        let conditions = Conditions { flavour, table: table.1, set };
+        let conditions = Conditions {
+            flavour,
+            table: table.1,
+            set,
+        };
         ClientQuery {
             table: table.0,
             set: set.clone(),
             filter: rng.chance(60).then(|| conditions.random(rng, 2)),
-            search: if rng.chance(8) { conditions.search(rng) } else { None },
+            search: if rng.chance(8) {
+                conditions.search(rng)
+            } else {
+                None
+            },
             select: rng.chance(50).then(|| rng.subset(&names, 1)),
-            version: if rng.chance(50) { Version::V4_0 } else { Version::V4_01 },
+            version: if rng.chance(50) {
+                Version::V4_0
+            } else {
+                Version::V4_01
+            },
             full_metadata: rng.chance(25),
             ieee754: rng.chance(30),
             page_size: rng.chance(85).then(|| 1 + rng.below(7)),
@@ -107,7 +119,11 @@ impl ClientQuery {
             options.push(format!("$select={}", names.join(",")));
         }
         let separator = if options.is_empty() { "" } else { "?" };
-        format!("{ROOT}{}{separator}{}", percent_encode(&self.set.name), options.join("&"))
+        format!(
+            "{ROOT}{}{separator}{}",
+            percent_encode(&self.set.name),
+            options.join("&")
+        )
     }
 
     /// The rows of the table that belong to the answer, as SQL.
@@ -117,7 +133,11 @@ impl ClientQuery {
             .flatten()
             .map(|condition| format!("({})", condition.sql))
             .collect();
-        if parts.is_empty() { "TRUE".to_owned() } else { parts.join(" AND ") }
+        if parts.is_empty() {
+            "TRUE".to_owned()
+        } else {
+            parts.join(" AND ")
+        }
     }
 
     /// Headers of every request.
@@ -126,7 +146,11 @@ impl ClientQuery {
             Version::V4_0 => ("odata.", "odata.track-changes"),
             Version::V4_01 => ("", "track-changes"),
         };
-        let level = if self.full_metadata { "full" } else { "minimal" };
+        let level = if self.full_metadata {
+            "full"
+        } else {
+            "minimal"
+        };
         let mut accept = format!("application/json;{prefix}metadata={level}");
         if self.ieee754 {
             accept.push_str(";IEEE754Compatible=true");
@@ -144,7 +168,9 @@ impl ClientQuery {
 
     /// Whether the answer shows a property.
     pub fn shows(&self, property: &str) -> bool {
-        self.select.as_ref().is_none_or(|names| names.iter().any(|name| name == property))
+        self.select
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|name| name == property))
     }
 }
 
@@ -168,7 +194,11 @@ impl Conditions<'_> {
             },
             verb => {
                 let right = self.random(rng, depth - 1);
-                let (odata, sql) = if verb < 3 { ("and", "AND") } else { ("or", "OR") };
+                let (odata, sql) = if verb < 3 {
+                    ("and", "AND")
+                } else {
+                    ("or", "OR")
+                };
                 Condition {
                     odata: format!("({}) {odata} ({})", left.odata, right.odata),
                     sql: format!("(({}) {sql} ({}))", left.sql, right.sql),
@@ -182,7 +212,11 @@ impl Conditions<'_> {
         let (property, column) = (&self.set.properties[at], &self.table.columns[at]);
         let (name, sql) = (&property.name, self.table.column(at));
         if rng.chance(15) {
-            let (odata, not) = if rng.chance(50) { ("eq", "") } else { ("ne", " NOT") };
+            let (odata, not) = if rng.chance(50) {
+                ("eq", "")
+            } else {
+                ("ne", " NOT")
+            };
             return Condition {
                 odata: format!("{name} {odata} null"),
                 sql: format!("{sql} IS{not} NULL"),
@@ -208,7 +242,10 @@ impl Conditions<'_> {
                     true => ("eq", format!("coalesce({sql} = {literal}, FALSE)")),
                     false => ("ne", format!("coalesce({sql} <> {literal}, TRUE)")),
                 };
-                Condition { odata: format!("{name} {operator} {odata}"), sql }
+                Condition {
+                    odata: format!("{name} {operator} {odata}"),
+                    sql,
+                }
             }
             _ => Condition {
                 odata: format!("{name} ne null"),
@@ -236,15 +273,22 @@ impl Conditions<'_> {
                 odata: format!("startswith({name},{odata})"),
                 sql: format!("substr({text}, 1, length({literal})){collation} = {literal}"),
             },
-            2 => {
-                compare(rng, &format!("length({name})"), &format!("length({text})"), ("1", "1"), "")
-            }
+            2 => compare(
+                rng,
+                &format!("length({name})"),
+                &format!("length({text})"),
+                ("1", "1"),
+                "",
+            ),
             3 => Condition {
                 odata: format!("{name} in ('a',{odata})"),
                 sql: format!("coalesce({exact} IN ('a', {literal}), FALSE)"),
             },
             _ => {
-                let (name, sql) = (format!("concat({name},'x')"), format!("({sql} || 'x'){collation}"));
+                let (name, sql) = (
+                    format!("concat({name},'x')"),
+                    format!("({sql} || 'x'){collation}"),
+                );
                 compare(rng, &name, &sql, ("'ax'", "'ax'"), "")
             }
         }
@@ -275,7 +319,9 @@ impl Conditions<'_> {
     fn search(&self, rng: &mut Rng) -> Option<Condition> {
         let word = *rng.pick(&["a", "null", "Neil"]);
         let texts: Vec<String> = (0..self.set.properties.len())
-            .filter(|at| ["String", "PrimitiveType"].contains(&self.set.properties[*at].ty.as_str()))
+            .filter(|at| {
+                ["String", "PrimitiveType"].contains(&self.set.properties[*at].ty.as_str())
+            })
             .map(|at| {
                 let (position, column) = (self.flavour.position_function, self.table.column(at));
                 let is_text = self.flavour.text_condition.replace("{}", &column);
@@ -283,7 +329,10 @@ impl Conditions<'_> {
                 format!("coalesce({position}(lower({column}), '{lower}') > 0{is_text}, FALSE)")
             })
             .collect();
-        (!texts.is_empty()).then(|| Condition { odata: word.to_owned(), sql: texts.join(" OR ") })
+        (!texts.is_empty()).then(|| Condition {
+            odata: word.to_owned(),
+            sql: texts.join(" OR "),
+        })
     }
 }
 
@@ -295,7 +344,13 @@ fn compare(
     (odata, literal): (&str, &str),
     guard: &str,
 ) -> Condition {
-    let (operator, word) = *rng.pick(&[("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="), ("", "")]);
+    let (operator, word) = *rng.pick(&[
+        ("gt", ">"),
+        ("ge", ">="),
+        ("lt", "<"),
+        ("le", "<="),
+        ("", ""),
+    ]);
     if operator.is_empty() {
         return equality(rng, name, sql, odata, literal);
     }
@@ -306,7 +361,11 @@ fn compare(
 }
 
 fn equality(rng: &mut Rng, name: &str, sql: &str, odata: &str, literal: &str) -> Condition {
-    let (operator, not) = if rng.chance(60) { ("eq", " NOT") } else { ("ne", "") };
+    let (operator, not) = if rng.chance(60) {
+        ("eq", " NOT")
+    } else {
+        ("ne", "")
+    };
     Condition {
         odata: format!("{name} {operator} {odata}"),
         sql: format!("{sql} IS{not} DISTINCT FROM {literal}"),

@@ -34,11 +34,17 @@ impl fmt::Debug for Canon {
 }
 
 fn value(ty: &str, text: impl Into<String>) -> Canon {
-    Canon::Value { ty: ty.to_owned(), text: text.into() }
+    Canon::Value {
+        ty: ty.to_owned(),
+        text: text.into(),
+    }
 }
 
 fn is_numeric(ty: &str) -> bool {
-    ["Byte", "SByte", "Int16", "Int32", "Int64", "Decimal", "Double", "Single"].contains(&ty)
+    [
+        "Byte", "SByte", "Int16", "Int32", "Int64", "Decimal", "Double", "Single",
+    ]
+    .contains(&ty)
 }
 
 /// The canonical form of a stored value under a property whose type is published as `declared` (without `Edm.`).
@@ -64,7 +70,10 @@ fn integer(v: i64, declared: &str) -> Canon {
         "Boolean" if v == 0 || v == 1 => return value("Boolean", (v == 1).to_string()),
         _ => false,
     };
-    value(if fits { declared } else { "Int64" }, canonical_number(&v.to_string()))
+    value(
+        if fits { declared } else { "Int64" },
+        canonical_number(&v.to_string()),
+    )
 }
 
 fn real(v: f64, declared: &str) -> Canon {
@@ -100,7 +109,13 @@ fn text(v: &str, declared: &str) -> Canon {
 /// Whether the text has the form, in which `0` stands for any digit.
 fn has_form(text: &str, form: &str) -> bool {
     text.len() == form.len()
-        && text.bytes().zip(form.bytes()).all(|(c, f)| if f == b'0' { c.is_ascii_digit() } else { c == f })
+        && text.bytes().zip(form.bytes()).all(|(c, f)| {
+            if f == b'0' {
+                c.is_ascii_digit()
+            } else {
+                c == f
+            }
+        })
 }
 
 /// Whether the text is digits, and there are some.
@@ -182,9 +197,7 @@ pub fn received(
             Ok(value(ty, v.clone()))
         }
         Json::String(v) if ty == "Binary" => Ok(value(ty, v.trim_end_matches('='))),
-        Json::String(v) if !is_numeric(ty) && ty != "Boolean" => {
-            Ok(value(ty, v.clone()))
-        }
+        Json::String(v) if !is_numeric(ty) && ty != "Boolean" => Ok(value(ty, v.clone())),
         other => Err(format!("{other} is no form of {ty}")),
     }
 }
@@ -212,7 +225,11 @@ pub fn canonical_number(text: &str) -> String {
     }
     let kept = significant.trim_end_matches('0');
     let exponent = exponent - fraction.len() as i64 + (significant.len() - kept.len()) as i64;
-    if exponent == 0 { format!("{sign}{kept}") } else { format!("{sign}{kept}e{exponent}") }
+    if exponent == 0 {
+        format!("{sign}{kept}")
+    } else {
+        format!("{sign}{kept}e{exponent}")
+    }
 }
 
 /// Base64url (RFC 4648, section 5) as JSON payloads carry `Edm.Binary`, without the padding, which is optional there.
@@ -220,7 +237,9 @@ pub fn base64url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = chunk
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
         let bits = bits << (8 * (3 - chunk.len()));
         for at in 0..=chunk.len() {
             text.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
@@ -270,8 +289,20 @@ mod tests {
     fn both_sides_meet() {
         let json = |text: &str| serde_json::from_str::<Json>(text).unwrap();
         for (cell, declared, payload, annotation, ieee754) in [
-            (Cell::Int(i64::MAX), "Int64", "9223372036854775807", None, false),
-            (Cell::Int(i64::MAX), "Int64", "\"9223372036854775807\"", None, true),
+            (
+                Cell::Int(i64::MAX),
+                "Int64",
+                "9223372036854775807",
+                None,
+                false,
+            ),
+            (
+                Cell::Int(i64::MAX),
+                "Int64",
+                "\"9223372036854775807\"",
+                None,
+                true,
+            ),
             (Cell::Int(7), "Int32", "7", None, true),
             (Cell::Int(7), "String", "7", Some("#Int64"), false),
             (Cell::Int(2), "Boolean", "2", Some("Int64"), false),
@@ -280,17 +311,56 @@ mod tests {
             (Cell::Real(f64::INFINITY), "Double", "\"INF\"", None, false),
             (Cell::Real(19.99), "Decimal", "19.99", None, false),
             (Cell::Text("1.50".into()), "Decimal", "\"1.5\"", None, true),
-            (Cell::Text("2024-02-29".into()), "DateTimeOffset", "\"2024-02-29T00:00:00Z\"", None, false),
-            (Cell::Text("2024-02-29 08:30:00".into()), "DateTimeOffset", "\"2024-02-29T08:30:00Z\"", None, false),
-            (Cell::Text("2024-02-29T08:30:00.5+02:00".into()), "DateTimeOffset", "\"2024-02-29T08:30:00.5+02:00\"", None, false),
-            (Cell::Text("Monday".into()), "DateTimeOffset", "\"Monday\"", Some("String"), false),
-            (Cell::Text("12:00".into()), "TimeOfDay", "\"12:00\"", None, false),
-            (Cell::Text("x".into()), "Int64", "\"x\"", Some("#Edm.String"), true),
+            (
+                Cell::Text("2024-02-29".into()),
+                "DateTimeOffset",
+                "\"2024-02-29T00:00:00Z\"",
+                None,
+                false,
+            ),
+            (
+                Cell::Text("2024-02-29 08:30:00".into()),
+                "DateTimeOffset",
+                "\"2024-02-29T08:30:00Z\"",
+                None,
+                false,
+            ),
+            (
+                Cell::Text("2024-02-29T08:30:00.5+02:00".into()),
+                "DateTimeOffset",
+                "\"2024-02-29T08:30:00.5+02:00\"",
+                None,
+                false,
+            ),
+            (
+                Cell::Text("Monday".into()),
+                "DateTimeOffset",
+                "\"Monday\"",
+                Some("String"),
+                false,
+            ),
+            (
+                Cell::Text("12:00".into()),
+                "TimeOfDay",
+                "\"12:00\"",
+                None,
+                false,
+            ),
+            (
+                Cell::Text("x".into()),
+                "Int64",
+                "\"x\"",
+                Some("#Edm.String"),
+                true,
+            ),
             (Cell::Blob(vec![0, 1]), "Binary", "\"AAE\"", None, false),
             (Cell::Null, "Int64", "null", None, true),
         ] {
             let expected = expected(&cell, declared);
-            assert_eq!(received(&json(payload), annotation, declared, ieee754), Ok(expected));
+            assert_eq!(
+                received(&json(payload), annotation, declared, ieee754),
+                Ok(expected)
+            );
         }
         assert!(received(&json("1"), None, "Int64", true).is_err());
         assert!(received(&json("\"1\""), None, "Int64", false).is_err());

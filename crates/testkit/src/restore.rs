@@ -53,7 +53,14 @@ impl<'a> Run<'a> {
         }
         lab.create(&ddl);
         let transport = lab.open();
-        let mut run = Run { lab, transport, schema, rng, clients: Vec::new(), totals: Totals::default() };
+        let mut run = Run {
+            lab,
+            transport,
+            schema,
+            rng,
+            clients: Vec::new(),
+            totals: Totals::default(),
+        };
         let mut writer = Writer::new(run.lab);
         writer.fill(&mut run.rng, &run.schema, trace);
         for number in 0..CLIENTS {
@@ -96,8 +103,11 @@ impl<'a> Run<'a> {
     }
 
     fn request(&mut self, number: usize, trace: &mut Trace) -> Result<Progress, String> {
-        let around =
-            Surroundings { lab: self.lab, schema: &self.schema, transport: &*self.transport };
+        let around = Surroundings {
+            lab: self.lab,
+            schema: &self.schema,
+            transport: &*self.transport,
+        };
         let progress = self.clients[number].step(around, trace)?;
         self.totals.rounds += u64::from(progress == Progress::Round);
         self.totals.gone += u64::from(progress == Progress::Gone);
@@ -109,7 +119,9 @@ impl<'a> Run<'a> {
         let url = self.clients[number].follower.url().to_owned();
         let progress = self.request(number, trace)?;
         if progress != Progress::Gone {
-            return Err(format!("client {number}: a void link was answered: {url}: {progress:?}"));
+            return Err(format!(
+                "client {number}: a void link was answered: {url}: {progress:?}"
+            ));
         }
         self.read_round(number, trace)?;
         self.read_round(number, trace)
@@ -130,7 +142,12 @@ impl<'a> Run<'a> {
 /// # Errors
 ///
 /// A link was answered wrongly, or not although it could have been.
-pub fn run_restored(lab: &mut dyn Lab, seed: u64, open: bool, trace: &mut Trace) -> Result<Totals, String> {
+pub fn run_restored(
+    lab: &mut dyn Lab,
+    seed: u64,
+    open: bool,
+    trace: &mut Trace,
+) -> Result<Totals, String> {
     let mut run = Run::new(lab, seed, trace)?;
     for number in 0..CLIENTS {
         run.read_round(number, trace)?;
@@ -163,7 +180,11 @@ pub fn run_restored(lab: &mut dyn Lab, seed: u64, open: bool, trace: &mut Trace)
             run.read(number, 1, trace)?;
         }
         let state = |run: &Run<'_>| {
-            let around = Surroundings { lab: run.lab, schema: &run.schema, transport: &*run.transport };
+            let around = Surroundings {
+                lab: run.lab,
+                schema: &run.schema,
+                transport: &*run.transport,
+            };
             run.clients[number].state(around)
         };
         let before = run.clients[number].between().cloned();
@@ -217,7 +238,11 @@ pub fn run_pruned(lab: &mut dyn Lab, seed: u64, trace: &mut Trace) -> Result<Tot
         trace.note(format_args!("prune"));
         run.lab.prune();
         for number in 0..CLIENTS {
-            let around = Surroundings { lab: run.lab, schema: &run.schema, transport: &*run.transport };
+            let around = Surroundings {
+                lab: run.lab,
+                schema: &run.schema,
+                transport: &*run.transport,
+            };
             let client = &run.clients[number];
             let unchanged = client.between() == Some(&client.state(around));
             let within = !client.follower.begins_round();
@@ -229,7 +254,9 @@ pub fn run_pruned(lab: &mut dyn Lab, seed: u64, trace: &mut Trace) -> Result<Tot
                 }
                 Progress::Round => {}
                 Progress::Page if within => {}
-                Progress::Page if unchanged => return Err("an empty round has two pages".to_owned()),
+                Progress::Page if unchanged => {
+                    return Err("an empty round has two pages".to_owned());
+                }
                 Progress::Page => {}
             }
         }
@@ -242,7 +269,9 @@ pub fn run_pruned(lab: &mut dyn Lab, seed: u64, trace: &mut Trace) -> Result<Tot
         if run.clients[number].follower.has_link() {
             run.request(number, trace)?;
         }
-        while !run.clients[number].follower.begins_round() || !run.clients[number].follower.has_link() {
+        while !run.clients[number].follower.begins_round()
+            || !run.clients[number].follower.has_link()
+        {
             run.request(number, trace)?;
         }
     }

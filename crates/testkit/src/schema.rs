@@ -57,7 +57,9 @@ impl Table {
 
     /// Positions of the columns that a statement may set.
     pub fn written(&self) -> Vec<usize> {
-        (0..self.columns.len()).filter(|at| !self.columns[*at].generated).collect()
+        (0..self.columns.len())
+            .filter(|at| !self.columns[*at].generated)
+            .collect()
     }
 }
 
@@ -131,9 +133,18 @@ impl<'a> Draft<'a> {
     fn push(&mut self, rng: &mut Rng, kind: Kind, generated: bool, definition: &str) -> usize {
         let loose = self.flavour.loose && !self.table.strict && !generated && rng.chance(40);
         // A generated column called like a keyword makes Highwater give up on indexes that use the keyword.
-        let name = if generated { "the computed".to_owned() } else { name(rng, &mut self.used) };
+        let name = if generated {
+            "the computed".to_owned()
+        } else {
+            name(rng, &mut self.used)
+        };
         self.parts.push(format!("{} {definition}", quote(&name)));
-        self.table.columns.push(Column { name, kind, generated, loose });
+        self.table.columns.push(Column {
+            name,
+            kind,
+            generated,
+            loose,
+        });
         self.table.columns.len() - 1
     }
 
@@ -174,13 +185,23 @@ impl<'a> Draft<'a> {
         }
         let conflict = rng.word(self.flavour.constraint_clauses);
         match form {
-            KeyForm::Rowid => self.single(rng, Kind::Int, "INTEGER", &format!(" PRIMARY KEY{conflict}")),
+            KeyForm::Rowid => self.single(
+                rng,
+                Kind::Int,
+                "INTEGER",
+                &format!(" PRIMARY KEY{conflict}"),
+            ),
             KeyForm::Autoincrement => {
                 let clause = format!(" PRIMARY KEY{conflict} AUTOINCREMENT");
                 self.single(rng, Kind::Int, "INTEGER", &clause);
             }
             KeyForm::DescendingInteger => {
-                self.single(rng, Kind::Int, "INTEGER", &format!(" PRIMARY KEY DESC{conflict}"));
+                self.single(
+                    rng,
+                    Kind::Int,
+                    "INTEGER",
+                    &format!(" PRIMARY KEY DESC{conflict}"),
+                );
             }
             KeyForm::Single(kind) => {
                 let declared = self.declared(rng, Some(kind));
@@ -191,7 +212,12 @@ impl<'a> Draft<'a> {
             }
             KeyForm::UniqueOnly => {
                 let declared = self.declared(rng, Some(Kind::Int));
-                self.single(rng, Kind::Int, declared.sql, &format!(" NOT NULL UNIQUE{conflict}"));
+                self.single(
+                    rng,
+                    Kind::Int,
+                    declared.sql,
+                    &format!(" NOT NULL UNIQUE{conflict}"),
+                );
             }
             KeyForm::Composite => self.composite(rng, conflict),
         }
@@ -217,15 +243,34 @@ impl<'a> Draft<'a> {
             let declared = self.declared(rng, Some(kind));
             let collation = self.collation(rng, kind);
             let null = if rng.chance(70) { " NOT NULL" } else { "" };
-            self.push(rng, kind, false, &format!("{}{collation}{null}", declared.sql));
+            self.push(
+                rng,
+                kind,
+                false,
+                &format!("{}{collation}{null}", declared.sql),
+            );
         }
-        self.table.key = if rng.chance(50) { vec![1, 0] } else { vec![0, 1] };
-        let columns: Vec<String> = self.table.key.iter().map(|at| self.table.column(*at)).collect();
-        self.constraints.push(format!("PRIMARY KEY ({}){conflict}", columns.join(", ")));
+        self.table.key = if rng.chance(50) {
+            vec![1, 0]
+        } else {
+            vec![0, 1]
+        };
+        let columns: Vec<String> = self
+            .table
+            .key
+            .iter()
+            .map(|at| self.table.column(*at))
+            .collect();
+        self.constraints
+            .push(format!("PRIMARY KEY ({}){conflict}", columns.join(", ")));
     }
 
     fn collation(&self, rng: &mut Rng, kind: Kind) -> &'static str {
-        if kind == Kind::Text { rng.word(self.flavour.collations) } else { "" }
+        if kind == Kind::Text {
+            rng.word(self.flavour.collations)
+        } else {
+            ""
+        }
     }
 
     fn add_columns(&mut self, rng: &mut Rng) {
@@ -240,7 +285,12 @@ impl<'a> Draft<'a> {
                 4 => format!(" UNIQUE{conflict}"),
                 _ => String::new(),
             };
-            self.push(rng, declared.kind, false, &format!("{}{collation}{clause}", declared.sql));
+            self.push(
+                rng,
+                declared.kind,
+                false,
+                &format!("{}{collation}{clause}", declared.sql),
+            );
         }
         if rng.chance(35) {
             self.add_generated(rng);
@@ -252,14 +302,31 @@ impl<'a> Draft<'a> {
         let (from, column) = (self.table.column(at), &self.table.columns[at]);
         // Bytes as text need not be UTF-8. In a key, that could not be told from the bytes themselves.
         let is_text = column.kind == Kind::Text && !column.loose;
-        let text = if is_text { from.clone() } else { format!("hex({from})") };
-        let stored = if self.flavour.loose && rng.chance(50) { "VIRTUAL" } else { "STORED" };
+        let text = if is_text {
+            from.clone()
+        } else {
+            format!("hex({from})")
+        };
+        let stored = if self.flavour.loose && rng.chance(50) {
+            "VIRTUAL"
+        } else {
+            "STORED"
+        };
         let (kind, declared, expression) = if rng.chance(50) {
-            (Kind::Int, "INTEGER", format!("length(cast({from} AS TEXT)) + 1"))
+            (
+                Kind::Int,
+                "INTEGER",
+                format!("length(cast({from} AS TEXT)) + 1"),
+            )
         } else {
             (Kind::Text, "TEXT", format!("lower({text}) || '!'"))
         };
-        self.push(rng, kind, true, &format!("{declared} GENERATED ALWAYS AS ({expression}) {stored}"));
+        self.push(
+            rng,
+            kind,
+            true,
+            &format!("{declared} GENERATED ALWAYS AS ({expression}) {stored}"),
+        );
     }
 
     fn add_references(&mut self, rng: &mut Rng, schema: &Schema) {
@@ -267,19 +334,41 @@ impl<'a> Draft<'a> {
             return;
         }
         let own = (self.table.key.len() == 1).then_some(&self.table);
-        let parents: Vec<&Table> =
-            schema.tables.iter().chain(own).filter(|parent| parent.key.len() == 1).collect();
+        let parents: Vec<&Table> = schema
+            .tables
+            .iter()
+            .chain(own)
+            .filter(|parent| parent.key.len() == 1)
+            .collect();
         if parents.is_empty() {
             return;
         }
         let parent = *rng.pick(&parents);
-        let (target, key, kind) =
-            (parent.sql(), parent.column(parent.key[0]), parent.columns[parent.key[0]].kind);
+        let (target, key, kind) = (
+            parent.sql(),
+            parent.column(parent.key[0]),
+            parent.columns[parent.key[0]].kind,
+        );
         let declared = self.declared(rng, Some(kind));
-        let actions = ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION", "CASCADE"];
+        let actions = [
+            "CASCADE",
+            "SET NULL",
+            "SET DEFAULT",
+            "RESTRICT",
+            "NO ACTION",
+            "CASCADE",
+        ];
         let (on_delete, on_update) = (rng.word(&actions), rng.word(&actions));
-        let default = if rng.chance(50) { format!(" DEFAULT {}", literal(rng, kind)) } else { String::new() };
-        let deferred = if rng.chance(30) { " DEFERRABLE INITIALLY DEFERRED" } else { "" };
+        let default = if rng.chance(50) {
+            format!(" DEFAULT {}", literal(rng, kind))
+        } else {
+            String::new()
+        };
+        let deferred = if rng.chance(30) {
+            " DEFERRABLE INITIALLY DEFERRED"
+        } else {
+            ""
+        };
         self.push(
             rng,
             kind,
@@ -296,14 +385,16 @@ impl<'a> Draft<'a> {
         if rng.chance(25) && plain.len() > 2 {
             let columns = rng.subset(&plain, 2);
             let conflict = rng.word(self.flavour.constraint_clauses);
-            self.constraints.push(format!("UNIQUE ({}){conflict}", self.list(&columns)));
+            self.constraints
+                .push(format!("UNIQUE ({}){conflict}", self.list(&columns)));
             self.table.targets.push(columns);
         }
         if rng.chance(20) {
             let at = *rng.pick(&plain);
             let column = self.table.column(at);
             let value = literal(rng, self.table.columns[at].kind);
-            self.constraints.push(format!("CHECK ({column} IS NULL OR {column} <> {value})"));
+            self.constraints
+                .push(format!("CHECK ({column} IS NULL OR {column} <> {value})"));
         }
     }
 
@@ -320,9 +411,18 @@ impl<'a> Draft<'a> {
         if self.flavour.loose && self.table.strict {
             options.push("STRICT");
         }
-        let parts: Vec<&str> =
-            self.parts.iter().chain(&self.constraints).map(String::as_str).collect();
-        format!("CREATE TABLE {} ({}) {}", self.table.sql(), parts.join(", "), options.join(", "))
+        let parts: Vec<&str> = self
+            .parts
+            .iter()
+            .chain(&self.constraints)
+            .map(String::as_str)
+            .collect();
+        format!(
+            "CREATE TABLE {} ({}) {}",
+            self.table.sql(),
+            parts.join(", "),
+            options.join(", ")
+        )
     }
 
     /// Unique indexes of every form that can make a row vanish without its key being named.
@@ -344,7 +444,10 @@ impl<'a> Draft<'a> {
                     format!("({column})")
                 }
                 1 => format!("({column}{})", rng.word(self.flavour.collations)),
-                2 => format!("({column} DESC, {})", self.table.column(*rng.pick(&columns))),
+                2 => format!(
+                    "({column} DESC, {})",
+                    self.table.column(*rng.pick(&columns))
+                ),
                 3 => {
                     let kind = self.table.columns[at].kind;
                     format!("({column}) WHERE {column} > {}", literal(rng, kind))
@@ -360,7 +463,10 @@ impl<'a> Draft<'a> {
                 }
             };
             let name = quote(&format!("unique {number}.{index}"));
-            ddl.push(format!("CREATE UNIQUE INDEX {name} ON {} {form}", self.table.sql()));
+            ddl.push(format!(
+                "CREATE UNIQUE INDEX {name} ON {} {form}",
+                self.table.sql()
+            ));
         }
         ddl
     }
@@ -371,8 +477,11 @@ fn triggers(rng: &mut Rng, schema: &Schema) -> Vec<String> {
     let mut ddl = Vec::new();
     for (number, table) in schema.tables.iter().enumerate() {
         let sql = table.sql();
-        let plain: Vec<usize> =
-            table.written().into_iter().filter(|at| !table.key.contains(at)).collect();
+        let plain: Vec<usize> = table
+            .written()
+            .into_iter()
+            .filter(|at| !table.key.contains(at))
+            .collect();
         if rng.chance(25) && plain.len() > 1 {
             let chosen = rng.subset(&plain, 2);
             let (watched, touched) = (table.column(chosen[0]), table.column(chosen[1]));

@@ -1,49 +1,72 @@
 //! Which seeds a test tries, and what it tells when one fails.
 
-use std::sync::Mutex;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::trace::Trace;
 
-/// Calls `run` with each seed, several at a time.
-///
-/// `test` is the name of the test, for the command that repeats a failed run.
+/// Calls `run` with each seed, several at a time. To be called on the thread of a test, whose name it tells if a run fails.
 ///
 /// # Panics
 ///
-/// If a run fails.
-pub fn each(test: &str, runs_default: u64, run: impl Fn(u64, &mut Trace) -> Result<(), String> + Sync) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (first, count) = match number("HIGHWATER_SEED") {
+/// If a run fails or panics.
+pub fn each(runs_default: u64, run: impl Fn(u64, &mut Trace) -> Result<(), String> + Sync) {
+    let (first, count) = match variable("HIGHWATER_SEED") {
         Some(seed) => (seed, 1),
-        None => (1, number("HIGHWATER_ORACLE_RUNS").unwrap_or(runs_default)),
+        None => (1, variable("HIGHWATER_ORACLE_RUNS").unwrap_or(runs_default)),
     };
+    let repeat = repeat_command();
     let next = AtomicU64::new(first);
-    let failure = Mutex::new(None);
+    let failure: Mutex<Option<String>> = Mutex::new(None);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
+                    if seed >= first.saturating_add(count) {
                         return;
                     }
-                    let mut trace = Trace::new(format!(
-                        "HIGHWATER_SEED={seed} cargo nextest run -p highwater-testkit -E 'test(={test})'"
-                    ));
-                    if let Err(error) = run(seed, &mut trace) {
+                    let mut trace = Trace::new(format!("HIGHWATER_SEED={seed} {repeat}"));
+                    let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, &mut trace)));
+                    let outcome = outcome.unwrap_or_else(|panic| Err(text_of(&*panic)));
+                    if let Err(error) = outcome {
+                        let report =
+                            format!("{error}\n\nwhat happened before:\n{}", trace.report());
+                        failure
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .get_or_insert(report);
+                        // The others need not begin another one.
                         next.store(u64::MAX / 2, Ordering::Relaxed);
-                        let report = trace.report();
-                        failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(format!(
-                            "{error}\n\nwhat happened before:\n{report}"
-                        ));
                     }
                 }
             });
         }
     });
-    if let Some(report) = failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    if let Some(report) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         panic!("{report}");
     }
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn repeat_command() -> String {
+    // Both are what cargo and the test harness say about the running test.
+    let package =
+        std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "highwater-testkit".to_owned());
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("…");
+    format!("cargo nextest run -p {package} -E 'test(={test})'")
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic")
+        .to_owned()
 }

@@ -15,7 +15,8 @@ pub trait Server: Send {
     fn start(&mut self, argument: &Path) -> Arc<dyn Transport>;
 
     /// Ends what was started, if anything was.
-    fn stop(&mut self);}
+    fn stop(&mut self);
+}
 
 /// The program `highwater serve`. It is always stopped with `kill -9`, so that every restart is a recovery from a crash.
 #[derive(Debug)]
@@ -27,7 +28,10 @@ pub struct Process {
 impl Process {
     /// A server that runs the given program.
     pub fn new(binary: &Path) -> Process {
-        Process { binary: binary.to_owned(), child: Arc::default() }
+        Process {
+            binary: binary.to_owned(),
+            child: Arc::default(),
+        }
     }
 
     /// What can kill the server from another thread.
@@ -58,8 +62,13 @@ impl Server for Process {
         let mut child = spawn(&self.binary, argument);
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).expect("the server writes text");
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).replace(child);
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the server writes text");
+        self.child
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(child);
         let address = line
             .trim()
             .strip_prefix("listening on http://")

@@ -66,12 +66,18 @@ impl SqliteLab {
 
     /// The same without a write-ahead log, which is what SQLite does unless told otherwise.
     pub fn with_rollback_journal(self) -> SqliteLab {
-        SqliteLab { journal_mode: "DELETE", ..self }
+        SqliteLab {
+            journal_mode: "DELETE",
+            ..self
+        }
     }
 
     /// The same with other outside programs.
     pub fn with_foreign_keys(self, foreign_keys: ForeignKeys) -> SqliteLab {
-        SqliteLab { foreign_keys, ..self }
+        SqliteLab {
+            foreign_keys,
+            ..self
+        }
     }
 
     fn backup_path(&self, backup: Backup, which: Which) -> PathBuf {
@@ -99,7 +105,9 @@ const BOTH: [Which; 2] = [Which::Served, Which::Shadow];
 /// A connection that does not wait for the disk: no test needs to survive a loss of power.
 fn connect(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("the temporary file can be opened");
-    connection.execute_batch("PRAGMA synchronous = OFF").expect("the setting is known");
+    connection
+        .execute_batch("PRAGMA synchronous = OFF")
+        .expect("the setting is known");
     connection
 }
 
@@ -126,13 +134,15 @@ impl Lab for SqliteLab {
         let foreign_keys = match self.foreign_keys {
             ForeignKeys::Off => false,
             ForeignKeys::On => true,
-            ForeignKeys::Mixed => number % 2 == 0,
+            ForeignKeys::Mixed => number.is_multiple_of(2),
         };
         Box::new(Program::new(&self.path(which), number, foreign_keys))
     }
 
     fn rows(&self, which: Which, sql: &str) -> Vec<Vec<Cell>> {
-        self.with_reader(which, |reader| read(reader, sql).unwrap_or_else(|error| panic!("{error}: {sql}")))
+        self.with_reader(which, |reader| {
+            read(reader, sql).unwrap_or_else(|error| panic!("{error}: {sql}"))
+        })
     }
 
     fn open(&mut self) -> Arc<dyn Transport> {
@@ -152,7 +162,9 @@ impl Lab for SqliteLab {
     fn prune(&mut self) {
         const ROWS_A_STEP: u64 = 7;
         let mut connection = connect(&self.path(Which::Served));
-        while prune_step(&mut connection, i64::MAX, ROWS_A_STEP).expect("the history can be pruned") {}
+        while prune_step(&mut connection, i64::MAX, ROWS_A_STEP).expect("the history can be pruned")
+        {
+        }
     }
 
     fn backup(&mut self) -> Backup {
@@ -202,17 +214,21 @@ fn add_idle_triggers(connection: &Connection) {
          WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite%' GROUP BY s.name";
     let tables = read(connection, COLUMNS).expect("the schema can be read");
     connection
-        .execute_batch("CREATE TABLE idle(n); INSERT INTO idle VALUES (0)")
+        .execute_batch("CREATE TABLE idle(n INTEGER PRIMARY KEY)")
         .expect("a table can be added");
     for (number, row) in tables.iter().enumerate() {
-        let [Cell::Text(table), Cell::Text(old)] = row.as_slice() else { continue };
+        let [Cell::Text(table), Cell::Text(old)] = row.as_slice() else {
+            continue;
+        };
         for (event, looked_at) in [("INSERT", "1"), ("UPDATE", old), ("DELETE", old)] {
             let sql = format!(
                 "CREATE TRIGGER \"idle {number} {event}\" BEFORE {event} ON {} BEGIN \
-                 UPDATE idle SET n = n + 1; SELECT {looked_at}; END",
+                 INSERT INTO idle SELECT ifnull(max(n), 0) + 1 FROM idle; SELECT {looked_at}; END",
                 quote(table)
             );
-            connection.execute_batch(&sql).expect("a trigger can be added");
+            connection
+                .execute_batch(&sql)
+                .expect("a trigger can be added");
         }
     }
 }
@@ -271,17 +287,29 @@ impl Program {
             4 => "PRAGMA recursive_triggers = ON",
             _ => "",
         };
-        connection.execute_batch(settings).expect("the settings are known");
-        connection.pragma_update(None, "foreign_keys", foreign_keys).expect("the setting is known");
-        Program { connection, path: path.to_owned(), complaint: String::new() }
+        connection
+            .execute_batch(settings)
+            .expect("the settings are known");
+        connection
+            .pragma_update(None, "foreign_keys", foreign_keys)
+            .expect("the setting is known");
+        Program {
+            connection,
+            path: path.to_owned(),
+            complaint: String::new(),
+        }
     }
 }
 
 /// A connection whose own database is another one.
 fn attached(path: &Path) -> Connection {
     let connection = connect(Path::new(":memory:"));
-    let file = path.to_str().expect("the path of a temporary file is UTF-8");
-    connection.execute("ATTACH ?1 AS \"the other\"", [file]).expect("the file can be attached");
+    let file = path
+        .to_str()
+        .expect("the path of a temporary file is UTF-8");
+    connection
+        .execute("ATTACH ?1 AS \"the other\"", [file])
+        .expect("the file can be attached");
     connection
         .execute_batch("PRAGMA \"the other\".synchronous = OFF")
         .expect("the setting is known");
@@ -307,7 +335,11 @@ impl Outside for Program {
                     Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
                 );
                 assert!(!busy, "{error}: {sql}");
-                Outcome::Refused(error.sqlite_error().map_or(0, |e: &ffi::Error| e.extended_code.into()))
+                Outcome::Refused(
+                    error
+                        .sqlite_error()
+                        .map_or(0, |e: &ffi::Error| e.extended_code.into()),
+                )
             }
         }
     }

@@ -88,11 +88,21 @@ fn conflict(rng: &mut Rng, flavour: &Flavour, table: &Table) -> (&'static str, S
         })
         .collect();
     let condition = if rng.chance(25) {
-        format!(" WHERE {}.{} IS NOT NULL", table.sql(), table.column(*rng.pick(&written)))
+        format!(
+            " WHERE {}.{} IS NOT NULL",
+            table.sql(),
+            table.column(*rng.pick(&written))
+        )
     } else {
         String::new()
     };
-    ("", format!("{upsert} ON CONFLICT ({target}) DO UPDATE SET {}{condition}", set.join(", ")))
+    (
+        "",
+        format!(
+            "{upsert} ON CONFLICT ({target}) DO UPDATE SET {}{condition}",
+            set.join(", ")
+        ),
+    )
 }
 
 fn update(rng: &mut Rng, flavour: &Flavour, table: &Table) -> String {
@@ -110,7 +120,11 @@ fn update(rng: &mut Rng, flavour: &Flavour, table: &Table) -> String {
             _ => value(rng, table, at),
         }
     });
-    format!("UPDATE {clause}{} SET {set}{}", table.sql(), condition(rng, table))
+    format!(
+        "UPDATE {clause}{} SET {set}{}",
+        table.sql(),
+        condition(rng, table)
+    )
 }
 
 fn update_from(rng: &mut Rng, flavour: &Flavour, table: &Table) -> String {
@@ -118,7 +132,11 @@ fn update_from(rng: &mut Rng, flavour: &Flavour, table: &Table) -> String {
     let (sql, key) = (table.sql(), table.column(table.key[0]));
     let source = table.column(rng.below(table.columns.len()));
     let set = assignments(rng, table, |rng, at| {
-        if rng.chance(50) { "origin.source".to_owned() } else { value(rng, table, at) }
+        if rng.chance(50) {
+            "origin.source".to_owned()
+        } else {
+            value(rng, table, at)
+        }
     });
     let compare = rng.word(&["=", "<", "<>"]);
     format!(
@@ -129,7 +147,11 @@ fn update_from(rng: &mut Rng, flavour: &Flavour, table: &Table) -> String {
 
 /// `UPDATE` knows the same clauses as `INSERT`, but they are rarer in practice, and most updates should succeed.
 fn update_clause(rng: &mut Rng, flavour: &Flavour) -> &'static str {
-    if rng.chance(40) { rng.word(flavour.conflict_clauses) } else { "" }
+    if rng.chance(40) {
+        rng.word(flavour.conflict_clauses)
+    } else {
+        ""
+    }
 }
 
 fn assignments(
@@ -159,14 +181,22 @@ fn delete(rng: &mut Rng, table: &Table) -> String {
         1 | 2 => condition(rng, table),
         _ => {
             let at = *rng.pick(&table.key);
-            format!(" WHERE {} = {}", table.column(at), literal(rng, table.columns[at].kind))
+            format!(
+                " WHERE {} = {}",
+                table.column(at),
+                literal(rng, table.columns[at].kind)
+            )
         }
     };
     format!("DELETE FROM {}{condition}", table.sql())
 }
 
 fn insert_select(rng: &mut Rng, flavour: &Flavour, table: &Table, schema: &Schema) -> String {
-    let from = if rng.chance(60) { table } else { rng.pick(&schema.tables) };
+    let from = if rng.chance(60) {
+        table
+    } else {
+        rng.pick(&schema.tables)
+    };
     let columns = table.written();
     let sources: Vec<String> = columns
         .iter()
@@ -216,18 +246,32 @@ fn set_rowid(rng: &mut Rng, flavour: &Flavour, table: &Table) -> String {
     let Some(rowid) = table.hidden_rowid else {
         return update(rng, flavour, table);
     };
-    let (clause, sql, number) = (rng.word(flavour.conflict_clauses), table.sql(), 1 + rng.below(12));
+    let (clause, sql, number) = (
+        rng.word(flavour.conflict_clauses),
+        table.sql(),
+        1 + rng.below(12),
+    );
     if rng.chance(50) {
-        return format!("UPDATE {clause}{sql} SET {rowid} = {number}{}", condition(rng, table));
+        return format!(
+            "UPDATE {clause}{sql} SET {rowid} = {number}{}",
+            condition(rng, table)
+        );
     }
     let columns = table.written();
     let values = values(rng, table, &columns);
-    format!("INSERT {clause}INTO {sql} ({rowid}, {}) VALUES ({number}, {values})", list(table, &columns))
+    format!(
+        "INSERT {clause}INTO {sql} ({rowid}, {}) VALUES ({number}, {values})",
+        list(table, &columns)
+    )
 }
 
 /// ` WHERE …`, or nothing.
 fn condition(rng: &mut Rng, table: &Table) -> String {
-    let at = if rng.chance(60) { *rng.pick(&table.key) } else { rng.below(table.columns.len()) };
+    let at = if rng.chance(60) {
+        *rng.pick(&table.key)
+    } else {
+        rng.below(table.columns.len())
+    };
     let (column, kind) = (table.column(at), table.columns[at].kind);
     match rng.below(12) {
         0 => String::new(),
@@ -236,10 +280,17 @@ fn condition(rng: &mut Rng, table: &Table) -> String {
             let compare = rng.word(&["<", ">", "<>"]);
             format!(" WHERE {column} {compare} {}", literal(rng, kind))
         }
-        4 => format!(" WHERE {column} IN ({}, {})", literal(rng, kind), literal(rng, kind)),
+        4 => format!(
+            " WHERE {column} IN ({}, {})",
+            literal(rng, kind),
+            literal(rng, kind)
+        ),
         5 => {
             let other = table.column(rng.below(table.columns.len()));
-            format!(" WHERE {column} = (SELECT max({column}) FROM {}) OR {other} IS NULL", table.sql())
+            format!(
+                " WHERE {column} = (SELECT max({column}) FROM {}) OR {other} IS NULL",
+                table.sql()
+            )
         }
         _ => format!(" WHERE {column} = {}", literal(rng, kind)),
     }
@@ -256,7 +307,11 @@ fn value(rng: &mut Rng, table: &Table, at: usize) -> String {
     if rng.chance(null) {
         return "NULL".to_owned();
     }
-    let kind = if column.loose && rng.chance(20) { Kind::Any } else { column.kind };
+    let kind = if column.loose && rng.chance(20) {
+        Kind::Any
+    } else {
+        column.kind
+    };
     literal(rng, kind)
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 /// Lines kept for the report.
 const LINES_MAX: usize = 80;
 
-/// The last things that a run did. Printed when it is dropped by a panic.
+/// The last things that a run did.
 #[derive(Debug)]
 pub struct Trace {
     /// How to repeat the run.
@@ -19,7 +19,11 @@ impl Trace {
     /// Begins the record of a run that the command `repeat` repeats.
     pub fn new(repeat: String) -> Trace {
         let verbose = std::env::var_os("HIGHWATER_TRACE").is_some();
-        Trace { repeat, lines: VecDeque::new(), verbose }
+        Trace {
+            repeat,
+            lines: VecDeque::new(),
+            verbose,
+        }
     }
 
     /// Records a line.
@@ -33,15 +37,10 @@ impl Trace {
     /// The last lines, and how to repeat the run.
     pub fn report(&self) -> String {
         let lines: Vec<&str> = self.lines.iter().map(String::as_str).collect();
-        format!("{}\n\nthe run failed; repeat it with:\n    {}", lines.join("\n"), self.repeat)
-    }
-}
-
-impl Drop for Trace {
-    #[allow(clippy::print_stderr, reason = "the report of a failed test")]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.report());
-        }
+        format!(
+            "{}\n\nthe run failed; repeat it with:\n    {}",
+            lines.join("\n"),
+            self.repeat
+        )
     }
 }

@@ -51,7 +51,13 @@ pub(crate) const WILD: &str = "0011";
 pub(crate) fn name(rng: &mut Rng, used: &mut Vec<String>) -> String {
     let base = rng.word(&NAMES);
     let name = (1..)
-        .map(|number| if number == 1 { base.to_owned() } else { format!("{base}{number}") })
+        .map(|number| {
+            if number == 1 {
+                base.to_owned()
+            } else {
+                format!("{base}{number}")
+            }
+        })
         .find(|name| !used.contains(&name.to_lowercase()))
         .expect("finitely many names are used");
     used.push(name.to_lowercase());
@@ -70,7 +76,9 @@ pub(crate) fn text_literal(text: &str) -> String {
 
 /// A literal of SQL for a column of the kind, never `NULL`.
 pub(crate) fn literal(rng: &mut Rng, kind: Kind) -> String {
-    const REALS: [&str; 9] = ["0.5", "1.5", "-2.25", "0.1", "3.0", "1e300", "4.25e-7", "9e999", "1e21"];
+    const REALS: [&str; 9] = [
+        "0.5", "1.5", "-2.25", "0.1", "3.0", "1e300", "4.25e-7", "9e999", "1e21",
+    ];
     const DECIMALS: [&str; 8] = ["1", "2", "1.5", "0.25", "19.99", "-3.75", "100", "0.1"];
     const BLOBS: [&str; 5] = ["x''", "x'00'", "x'01ff'", "x'fbff'", "x'61'"];
     const DATES: [&str; 4] = ["2024-02-29", "1999-12-31", "2000-01-01", "0001-01-01"];

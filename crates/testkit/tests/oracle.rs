@@ -24,7 +24,7 @@ fn tell(figures: &impl std::fmt::Debug) {
 #[test]
 fn every_round_of_a_random_history_is_exact() {
     let all = Mutex::new(history::Totals::default());
-    seeds::each("every_round_of_a_random_history_is_exact", 120, |seed, trace| {
+    seeds::each(120, |seed, trace| {
         let wild = seed % 7 == 0;
         let foreign_keys = match seed % 3 {
             _ if wild => ForeignKeys::Mixed,
@@ -35,7 +35,10 @@ fn every_round_of_a_random_history_is_exact() {
         if seed % 5 == 0 {
             lab = lab.with_rollback_journal();
         }
-        let plan = history::Plan { wild, ..history::Plan::default() };
+        let plan = history::Plan {
+            wild,
+            ..history::Plan::default()
+        };
         let totals = history::run(&mut lab, seed, plan, trace)?;
         all.lock().unwrap().add(&totals);
         Ok(())
@@ -45,8 +48,12 @@ fn every_round_of_a_random_history_is_exact() {
 
 #[test]
 fn no_round_mixes_two_states_while_others_write() {
-    let plan = money::Plan { writers: 3, clients: 3, rounds: 60 };
-    seeds::each("no_round_mixes_two_states_while_others_write", 2, |seed, _| {
+    let plan = money::Plan {
+        writers: 3,
+        clients: 3,
+        rounds: 60,
+    };
+    seeds::each(2, |seed, _| {
         let (transactions, rounds) = money::run(&mut lab(), seed, plan)?;
         tell(&format!("{transactions} transactions, {rounds} rounds"));
         Ok(())
@@ -55,9 +62,8 @@ fn no_round_mixes_two_states_while_others_write() {
 
 #[test]
 fn links_survive_a_restored_backup_only_if_their_state_did() {
-    let name = "links_survive_a_restored_backup_only_if_their_state_did";
     let all = Mutex::new(restore::Totals::default());
-    seeds::each(name, 60, |seed, trace| {
+    seeds::each(60, |seed, trace| {
         let totals = restore::run_restored(&mut lab(), seed, seed % 2 == 0, trace)?;
         all.lock().unwrap().add(&totals);
         Ok(())
@@ -68,7 +74,7 @@ fn links_survive_a_restored_backup_only_if_their_state_did() {
 #[test]
 fn links_survive_pruning_only_if_their_history_did() {
     let all = Mutex::new(restore::Totals::default());
-    seeds::each("links_survive_pruning_only_if_their_history_did", 40, |seed, trace| {
+    seeds::each(40, |seed, trace| {
         let totals = restore::run_pruned(&mut lab(), seed, trace)?;
         all.lock().unwrap().add(&totals);
         Ok(())
@@ -143,7 +149,9 @@ impl Spoiling {
             }
             Defect::Altered => {
                 let entity = items.iter_mut().filter_map(Json::as_object_mut).next()?;
-                let (_, value) = entity.iter_mut().find(|(name, value)| !name.contains('@') && value.is_number())?;
+                let (_, value) = entity
+                    .iter_mut()
+                    .find(|(name, value)| !name.contains('@') && value.is_number())?;
                 *value = json!(31_337);
                 Some(())
             }
@@ -154,7 +162,11 @@ impl Spoiling {
                     false => object,
                 };
                 let reason = object.get_mut("reason")?;
-                *reason = if *reason == json!("deleted") { json!("changed") } else { json!("deleted") };
+                *reason = if *reason == json!("deleted") {
+                    json!("changed")
+                } else {
+                    json!("deleted")
+                };
                 Some(())
             }
         }
@@ -167,10 +179,19 @@ impl Spoiling {
 fn a_defect_does_not_escape_the_oracle() {
     for defect in [Defect::Lost, Defect::Twice, Defect::Altered, Defect::Reason] {
         let found = AtomicU64::new(0);
-        seeds::each("a_defect_does_not_escape_the_oracle", 6, |seed, trace| {
+        seeds::each(6, |seed, trace| {
             let spoilt = Arc::default();
-            let server = Defective { inner: InProcess::default(), defect, spoilt: Arc::clone(&spoilt) };
-            let outcome = history::run(&mut SqliteLab::new(server), seed, history::Plan::default(), trace);
+            let server = Defective {
+                inner: InProcess::default(),
+                defect,
+                spoilt: Arc::clone(&spoilt),
+            };
+            let outcome = history::run(
+                &mut SqliteLab::new(server),
+                seed,
+                history::Plan::default(),
+                trace,
+            );
             match (spoilt.load(Ordering::Relaxed), outcome) {
                 (0..3, Ok(_)) => Ok(()),
                 (0, Err(error)) => Err(error),
@@ -178,7 +199,9 @@ fn a_defect_does_not_escape_the_oracle() {
                     found.fetch_add(1, Ordering::Relaxed);
                     Ok(())
                 }
-                (spoilt, Ok(_)) => Err(format!("{spoilt} answers with the defect {defect:?} were accepted")),
+                (spoilt, Ok(_)) => Err(format!(
+                    "{spoilt} answers with the defect {defect:?} were accepted"
+                )),
             }
         });
         assert!(found.into_inner() > 0, "{defect:?} never occurred");
@@ -188,8 +211,11 @@ fn a_defect_does_not_escape_the_oracle() {
 #[test]
 fn a_client_that_forgets_a_change_is_found() {
     let found = AtomicU64::new(0);
-    seeds::each("a_client_that_forgets_a_change_is_found", 4, |seed, trace| {
-        let plan = history::Plan { forgetful: true, ..history::Plan::default() };
+    seeds::each(4, |seed, trace| {
+        let plan = history::Plan {
+            forgetful: true,
+            ..history::Plan::default()
+        };
         if history::run(&mut lab(), seed, plan, trace).is_err() {
             found.fetch_add(1, Ordering::Relaxed);
         }

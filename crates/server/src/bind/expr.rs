@@ -141,8 +141,9 @@ impl Binder<'_> {
             ast::Expr::IsOf(..) => Err(not_implemented(
                 "isof is not supported: no entity type of this service is derived from another.",
             )),
-            ast::Expr::List(_) => Err(invalid_url(format!(
-                "{}: a list can only follow the operator in.",
+            // Legal where collections are compared or searched (hassubset), so it is not an error of the request (Protocol 9.3.1).
+            ast::Expr::List(_) => Err(not_implemented(format!(
+                "{}: a list is supported after the operator in only.",
                 show(expr)
             ))),
             ast::Expr::Json(_) => Err(not_implemented(

@@ -305,7 +305,7 @@ fn an_id_belongs_to_the_address_of_one_entity() {
         open().ask("Album?$id=x"),
         "OptionNotAllowed [$id]: $id does not apply to a collection. Leave it out."
     );
-    assert!(open().ask("Album(1)?$id=x").starts_with("Album"));
+    assert!(open().ask("Album(1)?$id=x").starts_with("Entity of Album"));
 }
 
 #[test]

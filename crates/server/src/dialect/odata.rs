@@ -155,11 +155,11 @@ impl<'a> Exchange<'a> {
     }
 
     async fn read(&self, rows: &Rows) -> Result<Answer, Halt> {
-        // It says which entity `$entity` or `DELETE …/$ref` is about; anywhere else it would be ignored in silence.
-        if self.request.url.options.id.is_some() {
+        // The binder lets it pass for `$entity?$id=…`; where the path itself says which entity is meant, it would be ignored.
+        if rows.what == What::Entity && self.request.url.options.id.is_some() {
             return Err(ApiError::new(
                 Code::QueryOptionNotAllowed,
-                "$id does not apply to this request. Leave it out, or read $entity?$id=…",
+                "$id does not apply to an entity that the path addresses. Leave it out, or read $entity?$id=…",
             )
             .target("$id")
             .into());

@@ -493,6 +493,26 @@ async fn a_poll_that_found_nothing_is_remembered_until_something_is_written() {
 }
 
 #[tokio::test]
+async fn a_remembered_answer_is_compressed_for_who_takes_that() {
+    let lab = Lab::new().await;
+    let long = "x".repeat(1200);
+    let delta = begin(&lab, &format!("Customers?$filter=Name%20ne%20'{long}'"))
+        .await
+        .link("deltaLink");
+    let first = lab.send(&format!("GET {delta}")).await;
+    for _ in 0..2 {
+        let plain = lab.send(&format!("GET {delta}")).await;
+        assert_eq!(plain.headers, first.headers);
+        assert_eq!(plain.body, first.body);
+        let packed = lab
+            .send(&format!("GET {delta}\nAccept-Encoding: gzip"))
+            .await;
+        assert_eq!(packed.header("content-encoding"), "gzip");
+        assert!(packed.body.len() < first.body.len());
+    }
+}
+
+#[tokio::test]
 async fn requirement_50_a_follower_of_a_part_sees_the_key_from_the_first_round_on_and_no_entity_tag()
  {
     let lab = Lab::new().await;

@@ -1,5 +1,7 @@
 //! Databases that are locked, away, damaged or read-only: a clear answer, and recovery without a restart.
 
+use highwater_server::Settings;
+
 use crate::lab::Lab;
 
 const NEW_CUSTOMER: &str =
@@ -89,4 +91,40 @@ async fn a_link_of_another_process_is_good_after_tracking_began_anew() {
     lab.use_service(first);
     lab.check(&format!("GET {delta}"), 200, &["Rome", "!BOLID"])
         .await;
+}
+
+#[tokio::test]
+async fn what_the_database_cannot_compute_is_the_mistake_of_whoever_asks() {
+    let columns: Vec<String> = (0..200).map(|n| format!("c{n} TEXT")).collect();
+    let schema = format!(
+        "CREATE TABLE Wide (Id INTEGER PRIMARY KEY, {});
+         CREATE TABLE Tree (Id INTEGER PRIMARY KEY, Up INTEGER REFERENCES Tree(Id));",
+        columns.join(", ")
+    );
+    let lab = Lab::with(Settings::default(), &schema).await;
+    let words: Vec<String> = (0..200).map(|n| format!("w{n}")).collect();
+    let metadata = lab.send("GET $metadata").await.text();
+    let many = metadata
+        .split("NavigationProperty Name=\"")
+        .find(|text| text.contains("Type=\"Collection("))
+        .and_then(|text| text.split('"').next())
+        .unwrap();
+    let mut nested = "Id eq 1".to_owned();
+    for _ in 0..30 {
+        nested = format!("x/{many}/any(x:{nested})");
+    }
+    let nested = nested.replacen("x/", "", 1);
+    for (request, code) in [
+        (
+            format!("GET Wide?$search={}", words.join(" ")),
+            "ExpressionTooComplex",
+        ),
+        (format!("GET Tree?$filter={nested}"), "ExpressionTooComplex"),
+        (
+            "GET Wide?$filter=matchesPattern(c1,'(')".to_owned(),
+            "InvalidLiteral",
+        ),
+    ] {
+        lab.check(&request, 400, &[code, "!retry-after"]).await;
+    }
 }

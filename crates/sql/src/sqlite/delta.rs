@@ -36,7 +36,7 @@ pub struct DeltaSpec<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] or [`Error::LimitExceeded`], see [`Compiler`] and [`Sql::finish`];
+/// [`Error::Unsupported`] or [`Error::TooComplex`], see [`Compiler`] and [`Sql::finish`];
 /// [`Error::Internal`] if the table is not tracked.
 pub fn delta(flavour: &Sqlite<'_>, spec: &DeltaSpec<'_>) -> Result<(String, Vec<Param>), Error> {
     let table = spec.query.table;

@@ -139,7 +139,7 @@ impl Sqlite<'_> {
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] or [`Error::LimitExceeded`], see [`Compiler`] and [`Sql::finish`].
+/// [`Error::Unsupported`] or [`Error::TooComplex`], see [`Compiler`] and [`Sql::finish`].
 pub fn page(flavour: &Sqlite<'_>, spec: &PageSpec<'_>) -> Result<(String, Vec<Param>), Error> {
     let table = spec.query.table;
     let mut sql = flavour.sql();

@@ -236,12 +236,17 @@ impl Writer<'_> {
                 .iter()
                 .map(|c| format!("r.{}", quote(&c.name))),
         );
+        // A single probe has found its row if the trigger fires at all.
+        let guard = |probe: &String| match probes {
+            [_] => String::new(),
+            _ => format!(" WHERE {}", found(probe)),
+        };
         let body = join(
             " ",
             probes.iter().map(|probe| {
                 format!(
-                    "{TICK} WHERE {}; {} SELECT {VERSION}, 1, {stored} FROM {} AS r WHERE {probe};",
-                    found(probe),
+                    "{TICK}{}; {} SELECT {VERSION}, 1, {stored} FROM {} AS r WHERE {probe};",
+                    guard(probe),
                     self.insert_all(),
                     self.table
                 )
@@ -269,7 +274,12 @@ impl Writer<'_> {
         let names = columns.iter().map(|c| quote(&self.shape.columns[*c].name));
         let rowid = ["rowid", "_rowid_", "oid"].map(str::to_owned);
         let rowid = rowid.into_iter().filter(|_| self.shape.has_rowid);
-        format!("UPDATE OF {}", join(", ", names.chain(rowid)))
+        let names = join(", ", names.chain(rowid));
+        // A unique index may be over a constant.
+        if names.is_empty() {
+            return "UPDATE".to_owned();
+        }
+        format!("UPDATE OF {names}")
     }
 
     /// Condition on a stored row `r` to be in conflict with the new row.

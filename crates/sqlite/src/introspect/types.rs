@@ -21,6 +21,8 @@
 //! A key may neither be of an abstract type nor a floating-point number (CSDL 4.01, section 6.5). A key column that would be
 //! `Edm.PrimitiveType` becomes `Edm.Int64` if SQLite turns what looks like a number into one, otherwise `Edm.String`; one that would
 //! be `Edm.Double` becomes `Edm.Decimal`.
+//! One that would be `Edm.DateTimeOffset` becomes `Edm.String`: `2024-01-01` and `2024-01-01 00:00:00` are two keys to SQLite, but one point in
+//! time, and two entities with the same key would be one to every client.
 
 use highwater_odata::PrimitiveType;
 
@@ -85,7 +87,7 @@ pub(crate) fn key_type(ty: PrimitiveType, affinity: Affinity) -> PrimitiveType {
         PrimitiveType::Any if matches!(affinity, Affinity::Integer | Affinity::Numeric) => {
             PrimitiveType::Int64
         }
-        PrimitiveType::Any => PrimitiveType::String,
+        PrimitiveType::Any | PrimitiveType::DateTimeOffset => PrimitiveType::String,
         PrimitiveType::Double => PrimitiveType::Decimal,
         other => other,
     }

@@ -246,11 +246,55 @@ fn a_change_of_the_schema_that_was_undone_ends_the_links() {
     }
 }
 
+/// What programs do around a bulk load: nothing of what is written meanwhile leaves a record.
+#[test]
+fn triggers_that_were_away_for_a_while_end_the_links() {
+    let mut database = tracked(ITEMS);
+    let before = incarnation(&database, "item").unwrap();
+    let triggers: Vec<(String, String)> = database
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'item' ORDER BY rowid")
+        .unwrap()
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    for (name, _) in &triggers {
+        database
+            .execute_batch(&format!("DROP TRIGGER {name}"))
+            .unwrap();
+    }
+    database.execute("UPDATE item SET note = 'n'", []).unwrap();
+    for (_, sql) in &triggers {
+        database.execute_batch(sql).unwrap();
+    }
+    assert_eq!(incarnation(&database, "item"), None);
+    ensure(&mut database, &Policy::All).unwrap();
+    assert_ne!(incarnation(&database, "item").unwrap(), before);
+}
+
+/// The number of triggers that a doubt takes for granted.
+#[test]
+fn every_tracked_table_has_at_least_five_triggers() {
+    let database = tracked(
+        "CREATE TABLE t(k TEXT PRIMARY KEY) WITHOUT ROWID; CREATE TABLE i(id INTEGER PRIMARY KEY);",
+    );
+    for table in ["t", "i"] {
+        let triggers: i64 = database
+            .query_row(
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1",
+                [table],
+                |r| r.get(0),
+            )
+            .unwrap();
+        assert!(triggers >= 5, "{table} has {triggers}");
+    }
+}
+
 #[test]
 fn links_outlive_changes_of_the_schema_that_cannot_have_hidden_anything() {
     let mut database = tracked(ITEMS);
     let before = incarnation(&database, "item");
-    let mut look = |database: &mut Connection, change: &str| {
+    let look = |database: &mut Connection, change: &str| {
         database.execute_batch(change).unwrap();
         assert_eq!(incarnation(database, "item"), before, "{change}");
         let done = ensure(database, &Policy::All).unwrap();
@@ -275,6 +319,11 @@ fn links_outlive_changes_of_the_schema_that_cannot_have_hidden_anything() {
     database.execute_batch("UPDATE item SET note = 4").unwrap();
     meta::tick(&mut database, 1_000).unwrap();
     look(&mut database, "DROP VIEW v; CREATE VIEW v AS SELECT 3");
+    // A copy that SQLite's backup makes has a schema version of its own.
+    look(
+        &mut database,
+        "UPDATE item SET note = 4; PRAGMA schema_version = 1",
+    );
     // Untracking another table looks as well, and so does not cast doubt on this one.
     database.execute_batch("UPDATE item SET note = 5").unwrap();
     highwater_sqlite::tracking::untrack(&mut database, Some(&["other".to_owned()])).unwrap();

@@ -279,6 +279,28 @@ fn keys_that_the_triggers_cannot_foresee() {
     );
 }
 
+/// `REPLACE` puts a default in the place of `NULL`, and this one is another whenever it is computed.
+#[test]
+fn a_random_default_of_the_key() {
+    for options in ["", "WITHOUT ROWID"] {
+        let setup = format!(
+            "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL DEFAULT (hex(randomblob(8))), u UNIQUE) {options}; INSERT INTO t VALUES ('a', 1), ('b', 2);"
+        );
+        let mut oracle = Oracle::new("random default", &setup);
+        oracle.leave_twin();
+        for sql in [
+            "INSERT OR REPLACE INTO t VALUES (NULL, 1)",
+            "INSERT INTO t(u) VALUES (5), (6)",
+            "UPDATE OR REPLACE t SET k = NULL WHERE u = 2",
+            "UPDATE OR REPLACE t SET k = NULL, u = u + 1",
+            "UPDATE OR REPLACE t SET k = NULL, u = 6",
+        ] {
+            oracle.run(sql);
+        }
+        oracle.verify();
+    }
+}
+
 #[test]
 fn attached_and_vacuumed() {
     let directory = tempfile::tempdir().unwrap();

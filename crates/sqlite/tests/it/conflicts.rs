@@ -317,8 +317,14 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        name: "an index over a constant",
+        schema: "CREATE TABLE t(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE UNIQUE INDEX i ON t((1 + 1)); INSERT INTO t VALUES ('a', 1);",
+        inserts: &["INTO t VALUES ('b', 2)", "INTO t VALUES ('a', 2)"],
+        updates: &["t SET v = 3", "t SET k = 'c'"],
+    },
+    Kind {
         name: "random default of the key",
-        schema: "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, u UNIQUE); INSERT INTO t VALUES ('a', 1), ('b', 2);",
+        schema: "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL DEFAULT (hex(randomblob(8))), u UNIQUE); INSERT INTO t VALUES ('a', 1), ('b', 2);",
         inserts: &["INTO t VALUES ('a', 2)"],
         updates: &["t SET k = 'b', u = 9 WHERE k = 'a'"],
     },

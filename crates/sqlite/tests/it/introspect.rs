@@ -87,7 +87,7 @@ fn catalogs() {
     );
     check(
         "CREATE TABLE k1(k PRIMARY KEY); CREATE TABLE k2(k REAL PRIMARY KEY); CREATE TABLE k3(k DECIMAL PRIMARY KEY, v ANY); CREATE TABLE k4(k ANY PRIMARY KEY, v ANY) STRICT; \
-         CREATE TABLE k5(k FOO PRIMARY KEY) WITHOUT ROWID; CREATE TABLE k6(k INTEGER PRIMARY KEY DESC); CREATE TABLE k7(k INT PRIMARY KEY);",
+         CREATE TABLE k5(k FOO PRIMARY KEY) WITHOUT ROWID; CREATE TABLE k6(k INTEGER PRIMARY KEY DESC); CREATE TABLE k7(k INT PRIMARY KEY); CREATE TABLE k8(k DATETIME PRIMARY KEY, v TIMESTAMP);",
         &[
             "k1 [k:String] key(k)",
             "k2 [k:Decimal] key(k)",
@@ -96,6 +96,7 @@ fn catalogs() {
             "k5 [k:Int64] key(k)",
             "k6 [k:Int64] key(k)",
             "k7 [k:Int64] key(k)",
+            "k8 [k:String v:DateTimeOffset?] key(k)",
         ],
     );
     check(

@@ -1,5 +1,7 @@
 //! Tests of the SQLite store against databases that other programs write.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 mod oracle;
 mod serving;
 

@@ -172,6 +172,11 @@ impl Oracle {
             .unwrap()
     }
 
+    /// Stops comparing with the twin, because the statements to come have random results.
+    pub(crate) fn leave_twin(&mut self) {
+        self.is_alone = true;
+    }
+
     /// The database without tracking.
     pub(crate) fn twin(&self) -> &Connection {
         &self.twin

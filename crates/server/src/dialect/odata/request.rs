@@ -1,6 +1,5 @@
 //! What a request says, before anybody asks what its names mean.
 
-use bytes::Bytes;
 use highwater_odata::url;
 use highwater_odata::url::ast::{RequestUrl, Segment};
 use http::request::Parts;
@@ -8,6 +7,7 @@ use http::{HeaderMap, Method};
 use jiff::Timestamp;
 
 use crate::bind;
+use crate::http::body::Received;
 use crate::http::conditional::Conditions;
 use crate::http::error::{ApiError, Code};
 use crate::http::prefer::Preferences;
@@ -38,7 +38,7 @@ pub(super) struct Request<'a> {
     /// Seconds since 1970.
     pub(super) now_unix_s: i64,
     /// What a request that changes something brings.
-    pub(super) body: Bytes,
+    pub(super) body: Received,
 }
 
 impl<'a> Request<'a> {
@@ -67,12 +67,18 @@ impl<'a> Request<'a> {
             Method::POST | Method::PUT | Method::PATCH => {
                 body::check_coding(&parts.headers)?;
                 let limits = &settings.limits;
-                body::read(body, limits.body_max_bytes, limits.request_time_max).await?
+                body::read(
+                    body,
+                    limits.body_max_bytes,
+                    limits.request_time_max,
+                    &core.room,
+                )
+                .await?
             }
             // A body means nothing in other requests (RFC 9110, section 9.3.1).
-            _ => Bytes::new(),
+            _ => Received::nothing(),
         };
-        let asked = Asked::new(core, parts, path, &body)?;
+        let asked = Asked::new(core, parts, path, &body.bytes)?;
         check_options(&asked.url)?;
         Ok(Request {
             parts,

@@ -11,7 +11,8 @@ use crate::model::naming;
 /// An entity of a set (by its position in the entity model).
 pub(super) fn entity(x: &Exchange<'_>, set: usize) -> Result<EntityBody, ApiError> {
     check_json(x)?;
-    payload::read_entity(x.model.edm(), set, &x.request.body).map_err(|error| refuse(x, error))
+    payload::read_entity(x.model.edm(), set, &x.request.body.bytes)
+        .map_err(|error| refuse(x, error))
 }
 
 /// `{"value":…}`
@@ -22,19 +23,19 @@ pub(super) fn property(
 ) -> Result<Value, ApiError> {
     check_json(x)?;
     let property = &x.model.properties(collection)[property];
-    payload::read_property(property, &x.request.body).map_err(|error| refuse(x, error))
+    payload::read_property(property, &x.request.body.bytes).map_err(|error| refuse(x, error))
 }
 
 /// `{"@id":…}`
 pub(super) fn reference(x: &Exchange<'_>) -> Result<String, ApiError> {
     check_json(x)?;
-    payload::read_reference(&x.request.body).map_err(|error| refuse(x, error))
+    payload::read_reference(&x.request.body.bytes).map_err(|error| refuse(x, error))
 }
 
 /// `{"value":[{"@id":…}]}`
 pub(super) fn references(x: &Exchange<'_>) -> Result<Vec<String>, ApiError> {
     check_json(x)?;
-    payload::read_references(&x.request.body).map_err(|error| refuse(x, error))
+    payload::read_references(&x.request.body.bytes).map_err(|error| refuse(x, error))
 }
 
 /// The body of a `PUT` to `/$value`, in the form of the property's type.
@@ -46,7 +47,7 @@ pub(super) fn raw_value(
     use highwater_odata::PrimitiveType as T;
     let property = &x.model.properties(collection)[property];
     let media_type = accept::body_media_type(x.headers());
-    let body = &x.request.body;
+    let body = &x.request.body.bytes;
     if property.ty == T::Binary
         || (property.ty == T::Any && media_type == "application/octet-stream")
     {
