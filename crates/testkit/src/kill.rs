@@ -20,11 +20,11 @@ use crate::sqlite_lab::SqliteLab;
 use crate::trace::Trace;
 
 /// Random histories whose every restart is a `kill -9` of the real program.
-const HISTORIES: u64 = 4;
+const HISTORIES: u64 = 6;
 /// Runs in which it is killed during requests while another program writes.
-const STORMS: u64 = 3;
+const STORMS: u64 = 4;
 /// Rounds that the clients of such a run read together.
-const STORM_ROUNDS: u64 = 60;
+const STORM_ROUNDS: u64 = 30;
 
 /// Runs `highwater serve` from `binary` in all ways that need a process. For an integration test of the package that builds it.
 ///
@@ -57,7 +57,7 @@ fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<(), String> {
     let mut clients: Vec<Client> = [Version::V4_0, Version::V4_01]
         .into_iter()
         .enumerate()
-        .map(|(number, version)| Client::new(number, whole(&set, version, 3 + 4 * number)))
+        .map(|(number, version)| Client::new(number, whole(&set, version, 5 + 6 * number)))
         .collect();
     let (mut program, mut writing) = (lab.outside(Which::Served, 0), rng.fork());
     let (flavour, gate) = (lab.flavour(), Gate::default());
@@ -74,8 +74,8 @@ fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<(), String> {
         while rounds < STORM_ROUNDS && !writer.is_finished() {
             let client = &mut clients[rng.below(2)];
             let _pause = client.follower.begins_round().then(|| gate.shut());
-            let strikes = rng.chance(25);
-            if strikes || rng.chance(10) {
+            let strikes = rng.chance(6);
+            if strikes || rng.chance(3) {
                 trace.note(format_args!("kill"));
                 if !strikes {
                     killer.kill();
