@@ -73,6 +73,8 @@ pub struct Flavour {
     pub constraint_clauses: &'static [&'static str],
     /// Collations for text, as they follow the type.
     pub collations: &'static [&'static str],
+    /// Refusals that the database is known to forget sometimes, for reasons that have nothing to do with the data.
+    pub overlooked: &'static [i64],
     /// Whether a column cannot be dropped while a trigger names it.
     pub triggers_pin_columns: bool,
     /// Whether application triggers are written in SQLite's form.
@@ -157,6 +159,9 @@ pub static SQLITE: Flavour = Flavour {
         " ON CONFLICT ROLLBACK",
     ],
     collations: &["", "", "", " COLLATE NOCASE", " COLLATE RTRIM"],
+    // SQLITE_CONSTRAINT_FOREIGNKEY: SQLite (3.54) stores a reference of a table to itself that has no parent, in an upsert or a
+    // REPLACE, unless triggers make it take another way.
+    overlooked: &[787],
     triggers_pin_columns: true,
     inline_triggers: true,
     // Without a write-ahead log, `BEGIN EXCLUSIVE` would lock readers out; with one, it is `BEGIN IMMEDIATE`.

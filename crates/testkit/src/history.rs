@@ -13,7 +13,7 @@ use crate::query::ClientQuery;
 use crate::rng::Rng;
 use crate::schema::Schema;
 use crate::trace::Trace;
-use crate::writer::{Step, Writer, compare_with_shadow};
+use crate::writer::{Step, Writer};
 
 /// How much a run does.
 #[derive(Clone, Copy, Debug)]
@@ -267,9 +267,7 @@ impl History<'_> {
     /// Lets every client complete its round and read another one, which brings all copies to the final state.
     fn finish(&mut self, trace: &mut Trace) -> Result<(), String> {
         self.writer.settle(trace);
-        if !self.writer.wild {
-            compare_with_shadow(self.lab, &self.schema);
-        }
+        self.writer.compare_with_shadow(self.lab, &self.schema);
         for number in 0..self.clients.len() {
             while self.clients[number].1 != Fate::Valid
                 || !self.clients[number].0.follower.begins_round()
