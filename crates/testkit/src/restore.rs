@@ -10,6 +10,7 @@ use crate::client::{Client, Progress, Surroundings};
 use crate::history::random_query;
 use crate::http::Transport;
 use crate::lab::{Lab, Which};
+use crate::oracle::State;
 use crate::rng::Rng;
 use crate::schema::Schema;
 use crate::trace::Trace;
@@ -127,6 +128,16 @@ impl<'a> Run<'a> {
         self.read_round(number, trace)
     }
 
+    /// What a client's query is answered at the moment.
+    fn answer(&self, number: usize) -> State {
+        let around = Surroundings {
+            lab: self.lab,
+            schema: &self.schema,
+            transport: &*self.transport,
+        };
+        self.clients[number].state(around)
+    }
+
     /// All rows of all tables.
     fn contents(&self) -> String {
         let rows = self.schema.tables.iter().map(|table| {
@@ -162,6 +173,7 @@ pub fn run_restored(
     trace.note(format_args!("backup"));
     let backup = run.lab.backup();
     let at_backup = run.clients.clone();
+    let answers: Vec<_> = (0..CLIENTS).map(|number| run.answer(number)).collect();
     let contents = run.contents();
 
     let steps = 1 + run.rng.below(25);
@@ -171,25 +183,13 @@ pub fn run_restored(
         return Ok(run.totals);
     }
     let mut void = Vec::new();
-    for number in 0..CLIENTS {
-        // The first client is not heard of until after the restoration.
-        if number == 0 {
-            continue;
-        }
+    // The first client is not heard of until after the restoration.
+    for (number, answer) in answers.iter().enumerate().skip(1) {
         while !run.clients[number].follower.begins_round() {
             run.read(number, 1, trace)?;
         }
-        let state = |run: &Run<'_>| {
-            let around = Surroundings {
-                lab: run.lab,
-                schema: &run.schema,
-                transport: &*run.transport,
-            };
-            run.clients[number].state(around)
-        };
-        let before = run.clients[number].between().cloned();
-        // Only a client whose answer has changed is sure to have got a link to a state that will never have been.
-        if before != Some(state(&run)) {
+        // Only a client whose answer has changed since the backup is sure to get a link to a state that will never have been.
+        if run.answer(number) != *answer {
             let requests = 1 + run.rng.below(3);
             run.read(number, requests, trace)?;
             void.push(number);

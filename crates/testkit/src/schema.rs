@@ -299,13 +299,11 @@ impl<'a> Draft<'a> {
 
     fn add_generated(&mut self, rng: &mut Rng) {
         let at = rng.below(self.table.columns.len());
-        let (from, column) = (self.table.column(at), &self.table.columns[at]);
-        // Bytes as text need not be UTF-8. In a key, that could not be told from the bytes themselves.
-        let is_text = column.kind == Kind::Text && !column.loose;
-        let text = if is_text {
-            from.clone()
-        } else {
-            format!("hex({from})")
+        let from = self.table.column(at);
+        // Bytes as text need not be UTF-8. In a key, such text could not be told from the bytes themselves.
+        let text = match self.table.columns[at].kind {
+            Kind::Text => self.flavour.text_argument.replace("{0}", &from),
+            _ => format!("hex({from})"),
         };
         let stored = if self.flavour.loose && rng.chance(50) {
             "VIRTUAL"
@@ -384,7 +382,13 @@ impl<'a> Draft<'a> {
         let plain = self.table.written();
         if rng.chance(25) && plain.len() > 2 {
             let columns = rng.subset(&plain, 2);
-            let conflict = rng.word(self.flavour.constraint_clauses);
+            // Two constraints over the same columns must not say different things.
+            let is_key = self.table.key.iter().all(|at| columns.contains(at));
+            let conflict = if is_key && columns.len() == self.table.key.len() {
+                ""
+            } else {
+                rng.word(self.flavour.constraint_clauses)
+            };
             self.constraints
                 .push(format!("UNIQUE ({}){conflict}", self.list(&columns)));
             self.table.targets.push(columns);

@@ -112,8 +112,9 @@ fn update(rng: &mut Rng, flavour: &Flavour, table: &Table) -> String {
         match rng.below(10) {
             0 | 1 if table.columns[at].kind == Kind::Int => format!("{column} + 1"),
             2 if table.columns[at].kind == Kind::Int => format!("9 - {column}"),
-            3 if table.columns[at].kind == Kind::Text && !table.columns[at].loose => {
-                format!("upper({column})")
+            // Bytes as text need not be UTF-8, and then no key can show them.
+            3 if table.columns[at].kind == Kind::Text => {
+                format!("upper({})", flavour.text_argument.replace("{0}", &column))
             }
             4 => column,
             5 => table.column(rng.below(table.columns.len())),

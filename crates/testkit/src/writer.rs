@@ -317,10 +317,19 @@ impl Writer {
             return;
         }
         for table in &schema.tables {
-            let columns: Vec<String> = (0..table.columns.len()).map(|at| table.column(at)).collect();
-            let sql = format!("SELECT {0} FROM {1} ORDER BY {0}", columns.join(", "), table.sql());
+            let columns: Vec<String> = (0..table.columns.len())
+                .map(|at| table.column(at))
+                .collect();
+            let sql = format!(
+                "SELECT {0} FROM {1} ORDER BY {0}",
+                columns.join(", "),
+                table.sql()
+            );
             let (served, shadow) = (lab.rows(Which::Served, &sql), lab.rows(Which::Shadow, &sql));
-            assert_eq!(served, shadow, "rows beside those of the database without Highwater: {sql}");
+            assert_eq!(
+                served, shadow,
+                "rows beside those of the database without Highwater: {sql}"
+            );
         }
     }
 }
