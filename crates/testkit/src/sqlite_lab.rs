@@ -316,13 +316,31 @@ fn attached(path: &Path) -> Connection {
     connection
 }
 
-impl Outside for Program {
-    fn execute(&mut self, sql: &str) -> Outcome {
-        let outcome = match sql {
+impl Program {
+    fn attempt(&self, sql: &str) -> rusqlite::Result<Vec<Vec<Cell>>> {
+        match sql {
             // It would leave any number behind as the last identity of the connection.
             "VACUUM" => read(&connect(&self.path), sql),
             _ => read(&self.connection, sql),
-        };
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+impl Outside for Program {
+    fn execute(&mut self, sql: &str) -> Outcome {
+        let mut outcome = self.attempt(sql);
+        // Where a statement has read before it writes, SQLite does not wait for another writer but expects it to be tried again.
+        while matches!(&outcome, Err(error) if is_busy(error)) && self.connection.is_autocommit() {
+            std::thread::yield_now();
+            outcome = self.attempt(sql);
+        }
         match outcome {
             Ok(_) => Outcome::Done {
                 rows: self.connection.changes(),
@@ -330,11 +348,7 @@ impl Outside for Program {
             },
             Err(error) => {
                 self.complaint = error.to_string();
-                let busy = matches!(
-                    error.sqlite_error_code(),
-                    Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-                );
-                assert!(!busy, "{error}: {sql}");
+                assert!(!is_busy(&error), "{error}: {sql}");
                 Outcome::Refused(
                     error
                         .sqlite_error()
