@@ -11,6 +11,7 @@ pub mod query;
 pub mod seal;
 pub mod snapshot;
 pub mod store;
+pub mod tracking;
 
 pub use catalog::{Catalog, Column, Relation, Table, Tracking};
 pub use error::{ConstraintKind, ConstraintViolation, Error, Gone};

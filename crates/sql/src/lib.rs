@@ -14,6 +14,7 @@
 mod expr;
 mod flavour;
 mod keyset;
+pub mod postgres;
 pub mod sqlite;
 mod text;
 

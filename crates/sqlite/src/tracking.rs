@@ -11,6 +11,7 @@
 //!   names the column. Untrack the table first and track it afterwards, or re-create the table in the way that SQLite's
 //!   documentation describes.
 
+pub use highwater_core::tracking::{Ensured, Policy};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use crate::capture::ddl;
@@ -18,29 +19,6 @@ use crate::facts::quote;
 use crate::failure::Failure;
 use crate::meta;
 use crate::survey::{Health, Survey, Surveyed, fingerprint};
-
-/// Which tables to track. Tables that are tracked already stay so whatever the policy says, until [`untrack`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// Every table that can be tracked.
-    All,
-    /// These; a name that does not exist or cannot be tracked is [`Failure::Refused`].
-    Only(Vec<String>),
-    /// Every table that can be tracked, without these.
-    Except(Vec<String>),
-}
-
-/// What [`ensure`] changed. All lists are empty if everything was in order, and then nothing was written but a note of the schema's version
-/// if that is another one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ensured {
-    /// Tables whose tracking began.
-    pub tracked: Vec<String>,
-    /// Tables whose tracking began anew, because their schema or their triggers had changed: old links are void.
-    pub renewed: Vec<String>,
-    /// Tables whose tracking ended, because they are gone or cannot be tracked any more.
-    pub forgotten: Vec<String>,
-}
 
 /// Brings the tracking of all tables in order.
 ///
