@@ -7,14 +7,16 @@ mod constant;
 mod database;
 mod http;
 mod measure;
+mod postgres;
 mod server;
+mod sqlite;
 
 use anyhow::Result;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     println!("| comparison | measured | aim |\n| --- | --- | --- |");
-    for (name, run) in measure::ALL {
+    for (name, run) in sqlite::ALL.iter().chain(postgres::ALL) {
         if wanted.is_empty() || wanted.iter().any(|w| w == name) {
             for line in run()? {
                 println!(

@@ -1,5 +1,6 @@
 //! The program under test as a child process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +18,7 @@ pub struct Server {
 
 impl Server {
     /// Serves a database.
-    pub fn start(database: &Path) -> Result<Server> {
+    pub fn start(database: impl AsRef<OsStr>) -> Result<Server> {
         let mut child = Command::new(binary()?)
             .arg("serve")
             .arg(database)

@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod error;
+pub mod etag;
 pub mod link;
 pub mod query;
 pub mod seal;
@@ -19,4 +20,4 @@ pub use link::{Link, LinkError};
 pub use query::{Expand, ExpandMode, Expr, Function, OrderBy, Query};
 pub use seal::{KeyRing, SealKey};
 pub use snapshot::{Cursor, Epoch, Snapshot};
-pub use store::{RemovedReason, Row, RowSink, Store};
+pub use store::{RemovedReason, Row, RowSink, Store, Wake};

@@ -101,6 +101,12 @@ impl Link {
         keys.seal(&self.encode())
     }
 
+    /// Encodes the link and seals it with the key of the link that it continues: a page carries the same next link whether or not
+    /// another key has taken over since the round began.
+    pub fn seal_like(&self, sealed: &str, keys: &KeyRing) -> String {
+        keys.seal_like(sealed, &self.encode())
+    }
+
     /// Opens and decodes a link. Whether it has expired is for the caller to check ([`Link::has_expired`]), who may still want to
     /// read its query.
     ///

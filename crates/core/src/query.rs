@@ -3,7 +3,11 @@
 //! What must hold: a query means the same on the current rows and on the old images in the history, so it can be asked of any
 //! snapshot. Whether it can be *tracked* is a question to the query alone ([`Query::untrackable`]).
 
+use std::collections::BTreeSet;
+
 use highwater_odata::{PrimitiveType, Value};
+
+use crate::catalog::Catalog;
 
 /// An entity set narrowed and shaped by the system query options.
 #[derive(Clone, Debug, PartialEq)]
@@ -247,6 +251,43 @@ impl Expr {
         Expr::Logical(Logical::And, Box::new(self), Box::new(other))
     }
 
+    /// Adds the tables of the rows that navigations in the expression lead to.
+    fn add_tables(&self, catalog: &Catalog, tables: &mut BTreeSet<usize>) {
+        let mut pending = vec![self];
+        while let Some(expr) = pending.pop() {
+            match expr {
+                Expr::Literal(_) | Expr::Column { .. } => {}
+                Expr::Not(operand) | Expr::Negate(operand) => pending.push(operand),
+                Expr::Logical(_, left, right)
+                | Expr::Compare(_, left, right)
+                | Expr::Arithmetic(_, left, right, _) => pending.extend([&**left, &**right]),
+                Expr::In(operand, list) => {
+                    pending.push(operand);
+                    pending.extend(list);
+                }
+                Expr::Call(_, arguments, _) => pending.extend(arguments),
+                Expr::Related {
+                    table,
+                    relation,
+                    then,
+                    ..
+                } => {
+                    tables.insert(catalog.tables[*table].relations[*relation].target);
+                    pending.push(then);
+                }
+                Expr::Collection {
+                    table,
+                    relation,
+                    predicate,
+                    ..
+                } => {
+                    tables.insert(catalog.tables[*table].relations[*relation].target);
+                    pending.extend(predicate.as_deref());
+                }
+            }
+        }
+    }
+
     /// Whether the value depends on other rows than the one it is computed for.
     pub fn reads_related_rows(&self) -> bool {
         match self {
@@ -265,6 +306,24 @@ impl Expr {
 }
 
 impl Query {
+    /// The tables whose rows the answer depends on.
+    pub fn tables(&self, catalog: &Catalog) -> BTreeSet<usize> {
+        let mut tables = BTreeSet::new();
+        self.add_tables(catalog, &mut tables);
+        tables
+    }
+
+    fn add_tables(&self, catalog: &Catalog, tables: &mut BTreeSet<usize>) {
+        tables.insert(self.table);
+        let order = self.order.iter().map(|item| &item.expr);
+        for expr in self.filter.iter().chain(order) {
+            expr.add_tables(catalog, tables);
+        }
+        for expand in &self.expand {
+            expand.query.add_tables(catalog, tables);
+        }
+    }
+
     /// Why no delta link can be given for this query, whatever its table; `None` if one can.
     ///
     /// A filter that looks at related rows changes its answer when those rows change, which the history of one table cannot

@@ -104,11 +104,22 @@ impl KeyRing {
             .then_some(KeyRing { current, keys })
     }
 
-    /// Seals a payload. The same payload and key give the same text.
+    /// Seals a payload with the current key. The same payload and key give the same text.
     pub fn seal(&self, payload: &[u8]) -> String {
-        let key = &self.keys[&self.current];
+        self.seal_with(self.current, payload)
+    }
+
+    /// Seals a payload with the key that sealed another text, as long as the ring has it: what continues a text then stays the same
+    /// when another key takes over meanwhile.
+    pub fn seal_like(&self, sealed: &str, payload: &[u8]) -> String {
+        let id = key_id(sealed).filter(|id| self.keys.contains_key(id));
+        self.seal_with(id.unwrap_or(self.current), payload)
+    }
+
+    fn seal_with(&self, id: u32, payload: &[u8]) -> String {
+        let key = &self.keys[&id];
         let mut sealed = Vec::with_capacity(KEY_ID_LEN + payload.len() + 16 + CHECKSUM_LEN);
-        sealed.extend_from_slice(&self.current.to_be_bytes());
+        sealed.extend_from_slice(&id.to_be_bytes());
         let mut body = payload.to_vec();
         key.seal_in_place_append_tag(nonce(), Aad::from(CONTEXT), &mut body)
             .expect("a link is far below the limit of AES-GCM-SIV");
@@ -149,6 +160,13 @@ impl KeyRing {
             .map_err(|_| OpenError::Damaged)?;
         Ok(payload.to_vec())
     }
+}
+
+/// The id of the key that sealed a text, if it is one.
+fn key_id(sealed: &str) -> Option<u32> {
+    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let (id, _) = bytes.split_first_chunk::<KEY_ID_LEN>()?;
+    Some(u32::from_be_bytes(*id))
 }
 
 fn nonce() -> Nonce {
@@ -210,6 +228,8 @@ mod tests {
         .unwrap();
         assert_eq!(rotated.open(&sealed).unwrap(), b"x");
         assert_ne!(rotated.seal(b"x"), sealed);
+        assert_eq!(rotated.seal_like(&sealed, b"x"), sealed);
+        assert_eq!(rotated.seal_like("no link", b"x"), rotated.seal(b"x"));
         let foreign = KeyRing::new(
             9,
             [SealKey {
@@ -219,6 +239,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(foreign.open(&sealed), Err(OpenError::UnknownKey));
+        assert_eq!(foreign.seal_like(&sealed, b"x"), foreign.seal(b"x"));
     }
 
     #[test]

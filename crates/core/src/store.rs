@@ -49,12 +49,37 @@ pub trait Store: Send + Sync + 'static {
     /// that cannot be told at once; then ask [`Store::changes`].
     fn unchanged_since(&self, catalog: &Catalog, table: usize, lo: &Snapshot) -> Option<bool>;
 
+    /// Waits until something was committed that `after` does not cover, whoever committed it: for polls that wait and for notifications,
+    /// which then need not ask again and again.
+    ///
+    /// How to use it: call it with [`Wake::default`], which returns at once; read; call it with what the call before returned; read;
+    /// and so on. A read that begins after the call returned sees everything that the returned value covers, and whatever the
+    /// read cannot have seen makes the next call return.
+    ///
+    /// - No commit is ever missed that changed a tracked table. Others may be noticed too.
+    /// - It returns within milliseconds of the commit if it waits then; at once if the commit was earlier. Where the database gives no better
+    ///   means (a standby that follows another server, a connection pooler) it may take some tenths of a second.
+    /// - Several commits may be reported as one, and it may return although nothing was committed: the caller has to look.
+    /// - While the database is away it waits, and returns when the database is back, because something may have been committed since.
+    /// - Any number may wait at the same time for the price of one. While nobody waits it costs nothing; dropping the future costs nothing
+    ///   and loses nothing. Writers pay close to nothing either way.
+    ///
+    /// # Errors
+    ///
+    /// Only if the store cannot wait at all; then the caller has to look from time to time.
+    fn wake(&self, after: Wake) -> StoreFuture<'_, Wake>;
+
     /// Several changes in one transaction: all or nothing.
     fn write(&self, params: WriteParams) -> StoreFuture<'_, WriteResult>;
 
     /// What an operator wants to know of each table's history.
     fn status(&self) -> StoreFuture<'_, StoreStatus>;
 }
+
+/// How much of what was committed a caller of [`Store::wake`] knows to be there. Means something only to the store that returned it, and
+/// only until the process ends; the default covers nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wake(pub u64);
 
 /// How much a page may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -38,6 +38,11 @@ pub const REQUEST_MAX_S: u64 = 60;
 pub const HEADERS_MAX_S: u64 = 15;
 /// Connections at the same time.
 pub const CONNECTIONS_MAX: usize = 1_024;
+/// Connections to a database server at the same time.
+pub const DATABASE_CONNECTIONS_MAX: usize = 10;
+
+/// The schema whose tables go by their name alone.
+pub const DEFAULT_SCHEMA: &str = "public";
 
 /// How a service names, narrows and limits what it serves.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +62,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether tables that [`Settings::tables`] does not name are served.
     pub expose_unlisted: bool,
-    /// What differs for single tables, by the table's name as the database spells it (with several schemas: `schema.name`).
+    /// What differs for single tables, by the table's name as the database spells it. Where a database has several schemas, this is
+    /// `schema.name`, and a name alone means the table in [`DEFAULT_SCHEMA`].
     pub tables: BTreeMap<String, TableSettings>,
 }
 
@@ -96,6 +102,9 @@ pub struct Limits {
     pub headers_time_max: Duration,
     /// Connections at the same time.
     pub connections_max: usize,
+    /// Connections to a database server at the same time; requests wait for a free one. A database in a file does not count them. Only the
+    /// program that opens the database looks at it.
+    pub database_connections_max: usize,
 }
 
 /// What differs for one table.
@@ -146,6 +155,7 @@ impl Default for Limits {
             request_time_max: Duration::from_secs(REQUEST_MAX_S),
             headers_time_max: Duration::from_secs(HEADERS_MAX_S),
             connections_max: CONNECTIONS_MAX,
+            database_connections_max: DATABASE_CONNECTIONS_MAX,
         }
     }
 }
@@ -166,14 +176,25 @@ impl Default for TableSettings {
 impl Settings {
     /// What differs for a table, if anything.
     pub fn table(&self, schema: Option<&str>, name: &str) -> Option<&TableSettings> {
-        schema
-            .and_then(|schema| self.tables.get(&format!("{schema}.{name}")))
-            .or_else(|| self.tables.get(name))
+        self.entry(schema, name).map(|(_, table)| table)
     }
 
     /// Whether a table is served.
     pub fn exposes(&self, schema: Option<&str>, name: &str) -> bool {
         self.table(schema, name)
             .map_or(self.expose_unlisted, |table| table.expose)
+    }
+
+    /// What differs for a table, with the key under which it stands in [`Settings::tables`].
+    pub(crate) fn entry(&self, schema: Option<&str>, name: &str) -> Option<(&str, &TableSettings)> {
+        let find = |key: &str| {
+            let (key, table) = self.tables.get_key_value(key)?;
+            Some((key.as_str(), table))
+        };
+        let qualified = schema.and_then(|schema| find(&format!("{schema}.{name}")));
+        match schema {
+            None | Some(DEFAULT_SCHEMA) => qualified.or_else(|| find(name)),
+            Some(_) => qualified,
+        }
     }
 }

@@ -32,6 +32,7 @@ mod store;
 mod survey;
 mod temporal;
 pub mod tracking;
+mod wake;
 mod write;
 
 pub use snapshot::{describe_snapshot, gone};

@@ -3,11 +3,10 @@
 //! What must hold: never lossy, never an error. A value that does not have the declared type of its column becomes a value of its
 //! own type, and the payload names that type.
 
-use highwater_core::Catalog;
+use highwater_core::{Catalog, etag};
 use highwater_odata::{PrimitiveType, ValueRef};
 use rusqlite::Row;
 use rusqlite::types::ValueRef as Stored;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::temporal::{date_time_form, is_guid, parse_date, parse_duration, parse_time};
 
@@ -156,32 +155,8 @@ impl RowShape {
 
     /// The hash of a row with these values, if the query asks for it.
     pub(crate) fn etag(&self, values: &[ValueRef<'_>], bytes: &mut Vec<u8>) -> Option<u64> {
-        self.etag.then(|| hash(values, bytes))
+        self.etag.then(|| etag::hash(values, bytes))
     }
-}
-
-/// A hash of a whole row as a payload would show it: the same values give the same hash, whatever else happens to the database.
-/// `bytes` is memory to use again.
-pub(crate) fn hash(values: &[ValueRef<'_>], bytes: &mut Vec<u8>) -> u64 {
-    let mut put = |tag: u8, value: &[u8]| {
-        bytes.push(tag);
-        bytes.extend_from_slice(&(value.len() as u32).to_be_bytes());
-        bytes.extend_from_slice(value);
-    };
-    for value in values {
-        match value {
-            ValueRef::Null => put(0, &[]),
-            ValueRef::Boolean(truth) => put(1, &[u8::from(*truth)]),
-            ValueRef::Integer(number) => put(2, &number.to_be_bytes()),
-            ValueRef::Double(number) => put(3, &number.to_bits().to_be_bytes()),
-            ValueRef::String(text) => put(4, text.as_bytes()),
-            ValueRef::Binary(blob) => put(5, blob),
-            ValueRef::Lexical(_, text) => put(6, text.as_bytes()),
-        }
-    }
-    let hash = xxh3_64(bytes);
-    bytes.clear();
-    hash
 }
 
 /// The form in which a payload shows a stored date-time.

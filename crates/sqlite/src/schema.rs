@@ -3,10 +3,9 @@
 //! What must hold: a verb works with exactly the catalog that its caller bound the query to. Any doubt (another schema, another file,
 //! another database in the same file) is [`Error::SchemaChanged`], and the caller binds again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use highwater_core::{Catalog, Error, Expr, Gone, Query};
+use highwater_core::{Catalog, Error, Gone, Query};
 use highwater_sql::Collation;
 use highwater_sql::sqlite::{Sqlite, TableLayout};
 use rusqlite::{Connection, Transaction};
@@ -115,10 +114,9 @@ impl Schema {
         query: &Query,
         version: i64,
     ) -> Result<Option<i64>, Fault> {
-        let mut tables = BTreeSet::new();
-        tables_of_query(&self.catalog, query, &mut tables);
         let mut changed = false;
-        for history in tables
+        for history in query
+            .tables(&self.catalog)
             .into_iter()
             .filter_map(|table| self.layouts[table].history)
         {
@@ -164,52 +162,5 @@ fn collation(own: &str, index: &str) -> Collation {
         (Some("BINARY"), Some("BINARY")) => Collation::Binary,
         (Some(_), Some(index)) => Collation::Coarser(index),
         _ => Collation::Foreign,
-    }
-}
-
-fn tables_of_query(catalog: &Catalog, query: &Query, tables: &mut BTreeSet<usize>) {
-    tables.insert(query.table);
-    let order = query.order.iter().map(|item| &item.expr);
-    for expr in query.filter.iter().chain(order) {
-        tables_of_expr(catalog, expr, tables);
-    }
-    for expand in &query.expand {
-        tables_of_query(catalog, &expand.query, tables);
-    }
-}
-
-fn tables_of_expr(catalog: &Catalog, expr: &Expr, tables: &mut BTreeSet<usize>) {
-    let mut pending = vec![expr];
-    while let Some(expr) = pending.pop() {
-        match expr {
-            Expr::Literal(_) | Expr::Column { .. } => {}
-            Expr::Not(operand) | Expr::Negate(operand) => pending.push(operand),
-            Expr::Logical(_, left, right)
-            | Expr::Compare(_, left, right)
-            | Expr::Arithmetic(_, left, right, _) => pending.extend([&**left, &**right]),
-            Expr::In(operand, list) => {
-                pending.push(operand);
-                pending.extend(list);
-            }
-            Expr::Call(_, arguments, _) => pending.extend(arguments),
-            Expr::Related {
-                table,
-                relation,
-                then,
-                ..
-            } => {
-                tables.insert(catalog.tables[*table].relations[*relation].target);
-                pending.push(then);
-            }
-            Expr::Collection {
-                table,
-                relation,
-                predicate,
-                ..
-            } => {
-                tables.insert(catalog.tables[*table].relations[*relation].target);
-                pending.extend(predicate.as_deref());
-            }
-        }
     }
 }

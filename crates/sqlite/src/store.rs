@@ -11,7 +11,7 @@ use highwater_core::store::{
     ChangesParams, ChangesResult, ReadParams, ReadResult, StoreFuture, StoreStatus, WriteParams,
     WriteResult,
 };
-use highwater_core::{Catalog, Epoch, Error, KeyRing, RowSink, SealKey, Snapshot, Store};
+use highwater_core::{Catalog, Epoch, Error, KeyRing, RowSink, SealKey, Snapshot, Store, Wake};
 use rusqlite::ErrorCode;
 
 use crate::changes::changes;
@@ -22,6 +22,7 @@ use crate::quick::Quick;
 use crate::read::read;
 use crate::schema::Schema;
 use crate::tracking::Policy;
+use crate::wake::Wakeups;
 use crate::write::write;
 use crate::{introspect, meta, retention, status, tracking};
 
@@ -69,6 +70,7 @@ pub struct SqliteStore {
 struct Inner {
     pool: Arc<Pool>,
     quick: Quick,
+    wakeups: Arc<Wakeups>,
     tracking: Policy,
     retention: Duration,
     schema: RwLock<Arc<Schema>>,
@@ -102,6 +104,7 @@ impl SqliteStore {
         let own_key = SealKey::generate();
         let (schema, keys) = load(&pool, &options.tracking, &own_key, None).await?;
         let inner = Arc::new(Inner {
+            wakeups: Wakeups::new(&pool.access),
             pool,
             quick: Quick::new(processors.max(READERS_MIN)),
             tracking: options.tracking,
@@ -267,12 +270,22 @@ impl Store for SqliteStore {
             .unchanged_since(&self.inner.pool.access, &schema, table, lo)
     }
 
+    fn wake(&self, after: Wake) -> StoreFuture<'_, Wake> {
+        Box::pin(self.inner.wakeups.wait(after))
+    }
+
     fn write(&self, params: WriteParams) -> StoreFuture<'_, WriteResult> {
         Box::pin(async move {
             let schema = self.inner.schema();
+            // Announced by the task, which commits even if nobody waits for it any more.
+            let wakeups = Arc::clone(&self.inner.wakeups);
             self.inner
                 .pool
-                .write(move |session| write(session, &schema, &params))
+                .write(move |session| {
+                    let written = write(session, &schema, &params)?;
+                    wakeups.announce();
+                    Ok(written)
+                })
                 .await
         })
     }

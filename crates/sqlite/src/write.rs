@@ -13,7 +13,7 @@ use highwater_core::query::{Comparison, Scope};
 use highwater_core::store::{
     Condition, Input, WriteOutcome, WriteParams, WriteResult, WriteStep, WriteVerb, Written,
 };
-use highwater_core::{ConstraintKind, Error, Expr};
+use highwater_core::{ConstraintKind, Error, Expr, etag};
 use highwater_odata::{Value, ValueRef};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -313,7 +313,7 @@ impl StepContext<'_> {
             .map(|(stored, column)| shown_value(stored, column.ty));
         let values: Vec<Value> = values.collect();
         let shown: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
-        row::hash(&shown, &mut Vec::new())
+        etag::hash(&shown, &mut Vec::new())
     }
 
     fn ignored(self) -> Fault {

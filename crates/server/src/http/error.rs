@@ -119,13 +119,25 @@ impl Code {
             }
         }
     }
+
+    /// Seconds that a client should wait before it asks again; `None` if that would be of no use.
+    fn retry_after_s(self) -> Option<u32> {
+        match self {
+            // Another program finishes a transaction.
+            Code::Busy => Some(2),
+            // A database restarts, or a standby takes over: seconds rather than minutes. A client that comes too early is told again.
+            Code::Unavailable => Some(5),
+            // The same request takes as long again while the database has as much to do.
+            Code::LimitExceeded => Some(10),
+            // Somebody has to make room.
+            Code::StorageFull => Some(60),
+            _ => None,
+        }
+    }
 }
 
 /// Longest text of an error. What a caller wrote may be quoted in it, and that may be as long as a body.
 const TEXT_LEN_MAX_BYTES: usize = 2_000;
-
-/// Seconds that a client should wait before it asks again, when the database is busy or away.
-const RETRY_AFTER_S: u32 = 2;
 
 /// An answer that says why there is no other.
 ///
@@ -154,8 +166,8 @@ impl ApiError {
     /// An error with a message for the caller: full sentences that say what to do.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> ApiError {
         let mut headers = HeaderMap::new();
-        if code.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        if let Some(wait_s) = code.retry_after_s() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait_s));
         }
         ApiError(Box::new(Inner {
             code,
@@ -309,11 +321,20 @@ mod tests {
 
     #[test]
     fn errors_that_pass_say_when_to_come_back() {
-        assert!(
-            ApiError::new(Code::Busy, "x")
-                .headers()
-                .contains_key(RETRY_AFTER)
-        );
+        for (code, expected) in [
+            (Code::Busy, Some("2")),
+            (Code::Unavailable, Some("5")),
+            (Code::LimitExceeded, Some("10")),
+            (Code::StorageFull, Some("60")),
+            (Code::NotFound, None),
+            (Code::LinkRestored, None),
+            (Code::InternalError, None),
+        ] {
+            let error = ApiError::new(code, "x");
+            let wait = error.headers().get(RETRY_AFTER);
+            assert_eq!(wait.map(|wait| wait.to_str().unwrap()), expected);
+            assert_eq!(wait.is_some(), code.status() == 503, "{code:?}");
+        }
         assert_eq!(
             ApiError::method_not_allowed("GET, HEAD").headers()[ALLOW],
             "GET, HEAD"

@@ -16,7 +16,7 @@ use highwater_odata::url::ast;
 use super::naming::{self, Wanted};
 use super::{Collection, CollectionKind, ModelError, ModelPart, ServiceModel};
 use crate::bind;
-use crate::settings::{Settings, TableSettings};
+use crate::settings::{DEFAULT_SCHEMA, Settings, TableSettings};
 
 /// Namespace of the only schema.
 const NAMESPACE: &str = "Highwater";
@@ -27,11 +27,26 @@ const CONTAINER: &str = "Container";
 struct Draft<'a> {
     table: usize,
     source: &'a Table,
-    settings: Option<&'a TableSettings>,
+    /// The key in the settings, and what stands there.
+    settings: Option<(&'a str, &'a TableSettings)>,
     name: String,
     properties: Vec<String>,
     /// By relation; `None` where the other end is not exposed.
     navigations: Vec<Option<String>>,
+}
+
+impl<'a> Draft<'a> {
+    fn settings(&self) -> Option<&'a TableSettings> {
+        self.settings.map(|(_, settings)| settings)
+    }
+
+    /// How an error names the table: as the settings do.
+    fn key(&self) -> String {
+        match self.settings {
+            Some((key, _)) => key.to_owned(),
+            None => short_name(self.source),
+        }
+    }
 }
 
 pub(super) fn build(
@@ -58,13 +73,13 @@ fn check_names_exist(catalog: &Catalog, settings: &Settings) -> Result<(), Model
                 .is_some_and(|found| std::ptr::eq(found, table_settings))
         });
         let Some(table) = table else {
-            let known = catalog.tables.iter().map(|table| table.name.as_str());
+            let known: Vec<String> = catalog.tables.iter().map(short_name).collect();
             return Err(ModelError {
                 table: key.clone(),
                 part: ModelPart::Table,
                 what: format!(
                     "the database has no such table{}",
-                    did_you_mean(naming::nearest(key, known))
+                    did_you_mean(nearest_table(key, &known))
                 ),
             });
         };
@@ -85,6 +100,15 @@ fn check_names_exist(catalog: &Catalog, settings: &Settings) -> Result<(), Model
     Ok(())
 }
 
+/// The table that was probably meant: by a name that is nearly right, or by one that only lacks its schema.
+fn nearest_table<'a>(key: &str, known: &'a [String]) -> Option<&'a str> {
+    let known = || known.iter().map(String::as_str);
+    let in_a_schema = |name: &&str| name.split_once('.').is_some_and(|(_, name)| name == key);
+    known()
+        .find(in_a_schema)
+        .or_else(|| naming::nearest(key, known()))
+}
+
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
@@ -93,55 +117,53 @@ fn name_collections<'a>(
     catalog: &'a Catalog,
     settings: &'a Settings,
 ) -> Result<Vec<Draft<'a>>, ModelError> {
-    let exposed: Vec<(usize, &Table, Option<&TableSettings>)> = catalog
+    let mut drafts: Vec<Draft<'_>> = catalog
         .tables
         .iter()
         .enumerate()
         .filter(|(_, table)| settings.exposes(table.schema.as_deref(), &table.name))
         // A type without properties is legal, but nothing could be read of it.
         .filter(|(_, table)| !table.columns.is_empty())
-        .map(|(position, table)| {
-            let settings = settings.table(table.schema.as_deref(), &table.name);
-            (position, table, settings)
-        })
-        .collect();
-    let mut configured = HashSet::new();
-    for (_, table, settings) in &exposed {
-        if let Some(name) = settings.and_then(|settings| settings.entity_set.as_deref()) {
-            check_configured(table, ModelPart::EntitySet, name, &mut configured)?;
-        }
-    }
-    let wanted: Vec<Wanted<'_>> = exposed
-        .iter()
-        .map(|(_, table, settings)| Wanted {
-            source: &table.name,
-            configured: settings.and_then(|settings| settings.entity_set.as_deref()),
-        })
-        .collect();
-    let names = naming::assign(&wanted, &mut HashSet::new());
-    Ok(exposed
-        .into_iter()
-        .zip(names)
-        .map(|((position, table, settings), name)| Draft {
+        .map(|(position, table)| Draft {
             table: position,
             source: table,
-            settings,
-            name,
+            settings: settings.entry(table.schema.as_deref(), &table.name),
+            name: String::new(),
             properties: Vec::new(),
             navigations: Vec::new(),
         })
-        .collect())
+        .collect();
+    let configured = |draft: &Draft<'a>| draft.settings()?.entity_set.as_deref();
+    let mut seen = HashSet::new();
+    for draft in &drafts {
+        if let Some(name) = configured(draft) {
+            check_configured(draft, ModelPart::EntitySet, name, &mut seen)?;
+        }
+    }
+    let wanted: Vec<Wanted<'_>> = drafts
+        .iter()
+        .map(|draft| Wanted {
+            schema: other_schema(draft.source),
+            source: &draft.source.name,
+            configured: configured(draft),
+        })
+        .collect();
+    let names = naming::assign(&wanted, &mut HashSet::new());
+    for (draft, name) in drafts.iter_mut().zip(names) {
+        draft.name = name;
+    }
+    Ok(drafts)
 }
 
 fn name_properties(draft: &Draft<'_>) -> Result<Vec<String>, ModelError> {
     let configured = |column: &str| -> Option<&str> {
-        draft.settings?.properties.get(column).map(String::as_str)
+        draft.settings()?.properties.get(column).map(String::as_str)
     };
     let mut seen = HashSet::new();
     for column in &draft.source.columns {
         if let Some(name) = configured(&column.name) {
             let part = ModelPart::Property(column.name.clone());
-            check_configured(draft.source, part, name, &mut seen)?;
+            check_configured(draft, part, name, &mut seen)?;
         }
     }
     let wanted: Vec<Wanted<'_>> = draft
@@ -149,6 +171,7 @@ fn name_properties(draft: &Draft<'_>) -> Result<Vec<String>, ModelError> {
         .columns
         .iter()
         .map(|column| Wanted {
+            schema: None,
             source: &column.name,
             configured: configured(&column.name),
         })
@@ -157,7 +180,7 @@ fn name_properties(draft: &Draft<'_>) -> Result<Vec<String>, ModelError> {
 }
 
 fn check_configured(
-    table: &Table,
+    draft: &Draft<'_>,
     part: ModelPart,
     name: &str,
     seen: &mut HashSet<String>,
@@ -174,14 +197,21 @@ fn check_configured(
         return Ok(());
     };
     Err(ModelError {
-        table: key_of(table),
+        table: draft.key(),
         part,
         what,
     })
 }
 
-fn key_of(table: &Table) -> String {
-    match &table.schema {
+/// The schema, if it is not the one whose tables go by their name alone.
+fn other_schema(table: &Table) -> Option<&str> {
+    let schema = table.schema.as_deref();
+    schema.filter(|schema| *schema != DEFAULT_SCHEMA)
+}
+
+/// The shortest key under which the settings can name a table.
+fn short_name(table: &Table) -> String {
+    match other_schema(table) {
         Some(schema) => format!("{schema}.{}", table.name),
         None => table.name.clone(),
     }
@@ -337,7 +367,7 @@ fn assemble(
     for (position, draft) in drafts.iter().enumerate() {
         let read_only = draft.source.is_view
             || draft.source.key.is_empty()
-            || draft.settings.is_some_and(|settings| settings.read_only);
+            || draft.settings().is_some_and(|settings| settings.read_only);
         let kind = if draft.source.key.is_empty() {
             by_function.push(position);
             push_function(&mut parts, draft, &mut schema)
@@ -502,7 +532,7 @@ fn navigations(
 }
 
 fn parse_filter(draft: &Draft<'_>, settings: &Settings) -> Result<Option<ast::Expr>, ModelError> {
-    let Some(text) = draft.settings.and_then(|table| table.filter.as_deref()) else {
+    let Some(text) = draft.settings().and_then(|table| table.filter.as_deref()) else {
         return Ok(None);
     };
     bind::parse_filter(text, &settings.limits)
@@ -512,7 +542,7 @@ fn parse_filter(draft: &Draft<'_>, settings: &Settings) -> Result<Option<ast::Ex
 
 fn filter_error(draft: &Draft<'_>, what: String) -> ModelError {
     ModelError {
-        table: key_of(draft.source),
+        table: draft.key(),
         part: ModelPart::Filter,
         what,
     }
@@ -545,7 +575,7 @@ fn scope_of(draft: &Draft<'_>) -> u64 {
     }
     part(
         draft
-            .settings
+            .settings()
             .and_then(|settings| settings.filter.as_deref())
             .unwrap_or(""),
     );

@@ -4,7 +4,12 @@
 //! names in one namespace differ; and the outcome depends on the names alone, so that a restart, or a new table beside the
 //! others, does not rename what clients already use. A name that needs no change therefore always keeps it, and only those
 //! that had to be changed give way to each other.
+//!
+//! A table outside the default schema is always `schema_table`, never the table's name alone while that happens to be free: a table of
+//! the same name in another schema must not rename it. Only if there is a table `schema_table` too does one of the two have to give way,
+//! and then it is the one that needed a prefix.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use highwater_odata::edm::{IDENTIFIER_LEN_MAX_CHARS, is_identifier};
@@ -15,6 +20,8 @@ const RESERVED: [&str; 6] = ["null", "true", "false", "inf", "nan", "not"];
 /// A name to be given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
+    /// The schema of a table outside the default one.
+    pub(crate) schema: Option<&'a str>,
     /// How the database spells it.
     pub(crate) source: &'a str,
     /// What the operator decided, if anything. Already checked by [`is_usable`].
@@ -32,16 +39,29 @@ pub(crate) fn assign(wanted: &[Wanted<'_>], used: &mut HashSet<String>) -> Vec<S
             *name = Some(configured.to_owned());
         }
     }
-    for (name, wanted) in names.iter_mut().zip(wanted) {
-        if name.is_none() && is_usable(wanted.source) && used.insert(wanted.source.to_owned()) {
-            *name = Some(wanted.source.to_owned());
+    for has_prefix in [false, true] {
+        for (name, wanted) in names.iter_mut().zip(wanted) {
+            if name.is_none() && wanted.schema.is_some() == has_prefix {
+                *name = Some(wanted.plain().into_owned())
+                    .filter(|plain| is_usable(plain) && used.insert(plain.clone()));
+            }
         }
     }
     names
         .into_iter()
         .zip(wanted)
-        .map(|(name, wanted)| name.unwrap_or_else(|| unique(&identifier(wanted.source), used)))
+        .map(|(name, wanted)| name.unwrap_or_else(|| unique(&identifier(&wanted.plain()), used)))
         .collect()
+}
+
+impl<'a> Wanted<'a> {
+    /// The name if it were an identifier and free.
+    fn plain(&self) -> Cow<'a, str> {
+        match self.schema {
+            None => Cow::Borrowed(self.source),
+            Some(schema) => Cow::Owned(format!("{schema}_{}", self.source)),
+        }
+    }
 }
 
 /// The identifier itself, or with the first number that makes it unique. Adds it to `used`.
@@ -127,7 +147,15 @@ mod tests {
                     Some((source, configured)) => (source, Some(configured)),
                     None => (*source, None),
                 };
-                Wanted { source, configured }
+                let (schema, source) = match source.split_once("::") {
+                    Some((schema, source)) => (Some(schema), source),
+                    None => (None, source),
+                };
+                Wanted {
+                    schema,
+                    source,
+                    configured,
+                }
             })
             .collect();
         assert_eq!(assign(&wanted, &mut HashSet::new()), expected);
@@ -150,6 +178,24 @@ mod tests {
         let long = "x".repeat(130);
         let (kept, numbered) = (&long[..128], format!("{}_2", &long[..126]));
         check(&[&long, &long[..129]], &[kept, &numbered]);
+    }
+
+    #[test]
+    fn a_schema_is_part_of_the_name_whatever_else_there_is() {
+        check(&["orders", "sales::orders"], &["orders", "sales_orders"]);
+        check(&["sales::orders"], &["sales_orders"]);
+        check(
+            &["hr::orders", "sales::orders", "orders"],
+            &["hr_orders", "sales_orders", "orders"],
+        );
+        check(&["1::a b", "s::", "é::ü"], &["_1_a_b", "s_", "é_ü"]);
+        // The one that needed a prefix gives way.
+        check(
+            &["sales::orders", "sales_orders", "sales::a b"],
+            &["sales_orders_2", "sales_orders", "sales_a_b"],
+        );
+        check(&["a::b_c", "a_b::c"], &["a_b_c", "a_b_c_2"]);
+        check(&["s::t=>t", "t"], &["t", "t_2"]);
     }
 
     #[test]

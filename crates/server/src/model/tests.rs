@@ -238,20 +238,45 @@ fn configured_names_are_taken_as_they_are_or_refused() {
     assert!(describe(&renamed).starts_with("Album: ByID<-\"ArtistId\" By->Artist Track->Track*\n"));
 }
 
+/// Two tables of one name in different schemas, and how the settings tell them apart.
 #[test]
-fn a_table_in_a_schema_is_named_with_or_without_it() {
-    let mut table = fixture::table("t", "id! Int64");
-    table.schema = Some("s".to_owned());
-    let catalog = fixture::catalog(vec![table]);
-    for key in ["t", "s.t"] {
-        let settings = with(
+fn the_settings_name_tables_of_other_schemas_with_their_schema() {
+    let in_schema = |schema: &str, name: &str| highwater_core::Table {
+        schema: Some(schema.to_owned()),
+        ..fixture::table(name, "id! Int64")
+    };
+    let catalog = fixture::catalog(vec![
+        in_schema("public", "t"),
+        in_schema("s", "t"),
+        in_schema("s", "u"),
+    ]);
+    let named = |key: &str| {
+        with(
             key,
             TableSettings {
                 entity_set: Some("Things".to_owned()),
                 ..TableSettings::default()
             },
-        );
-        let model = ServiceModel::build(&catalog, &settings).unwrap();
-        assert_eq!(model.name_of_table(0), Some("Things"), "{key}");
+        )
+    };
+    for (key, expected) in [
+        ("public.t", "Things s_t s_u"),
+        ("t", "Things s_t s_u"),
+        ("s.t", "t Things s_u"),
+        ("s.u", "t s_t Things"),
+    ] {
+        let model = ServiceModel::build(&catalog, &named(key)).unwrap();
+        let names: Vec<&str> = (0..3).filter_map(|t| model.name_of_table(t)).collect();
+        assert_eq!(names.join(" "), expected, "{key}");
     }
+    for (key, nearest) in [("u", "s.u"), ("s.tt", "s.t")] {
+        let error = ServiceModel::build(&catalog, &named(key)).unwrap_err();
+        assert_eq!(error.table, key);
+        let expected = format!("the database has no such table; did you mean {nearest:?}?");
+        assert_eq!(error.what, expected, "{key}");
+    }
+    let mut wrong = named("t");
+    wrong.tables.get_mut("t").unwrap().entity_set = Some("1 2".to_owned());
+    let error = ServiceModel::build(&catalog, &wrong).unwrap_err();
+    assert_eq!(error.table, "t", "as the settings name it");
 }

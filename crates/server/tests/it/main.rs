@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "the panic is the report")]
 
 mod conformance;
+mod faulty;
 mod lab;
 mod network;
 mod protocol;

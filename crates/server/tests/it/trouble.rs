@@ -1,7 +1,12 @@
 //! Databases that are locked, away, damaged or read-only: a clear answer, and recovery without a restart.
 
-use highwater_server::Settings;
+use std::sync::Arc;
 
+use highwater_core::{Error, Gone};
+use highwater_server::{Service, Settings};
+use highwater_sqlite::{Options, SqliteStore};
+
+use crate::faulty::FaultyStore;
 use crate::lab::Lab;
 
 const NEW_CUSTOMER: &str =
@@ -90,6 +95,97 @@ async fn a_link_of_another_process_is_good_after_tracking_began_anew() {
     lab.sql("UPDATE Customers SET City = 'Rome' WHERE Id = 'ALFKI'");
     lab.use_service(first);
     lab.check(&format!("GET {delta}"), 200, &["Rome", "!BOLID"])
+        .await;
+}
+
+/// What a database server can do to a service, and what clients see of it: how long to wait, and no secrets.
+#[tokio::test]
+async fn a_store_that_fails_is_answered_by_what_a_client_can_do_about_it() {
+    let mut lab = Lab::new().await;
+    let inner = SqliteStore::open(&lab.file, Options::default())
+        .await
+        .unwrap();
+    let (store, switch) = FaultyStore::new(inner);
+    lab.use_service(Service::new(Arc::new(store), Settings::default()));
+    let delta = lab
+        .send("GET Customers\nPrefer: track-changes")
+        .await
+        .link("deltaLink");
+    let delta = format!("GET {delta}");
+    let requests = [
+        "GET Customers",
+        "GET Customers('ALFKI')?$expand=Orders",
+        "GET Customers/$count",
+        "DELETE Customers('ALFKI')",
+        NEW_CUSTOMER,
+        delta.as_str(),
+    ];
+    for (fault, status, texts) in [
+        (
+            (|| Error::Unavailable("host db.internal refuses".into())) as fn() -> Error,
+            503,
+            &["Unavailable", "retry-after: 5", "!db.internal"][..],
+        ),
+        (
+            || Error::Busy("locked by backend 4711".into()),
+            503,
+            &["Busy", "retry-after: 2", "!4711"],
+        ),
+        (
+            || Error::Full("No space left in /var/lib/postgresql".into()),
+            503,
+            &["StorageFull", "retry-after: 60", "!/var"],
+        ),
+        (
+            || Error::LimitExceeded("The statement took longer than 60 s.".into()),
+            503,
+            &["LimitExceeded", "retry-after: 10", "60 s"],
+        ),
+        (
+            || Error::Corrupt("could not read block 5 of base/1".into()),
+            500,
+            &["DatabaseDamaged", "!retry-after", "!base/1"],
+        ),
+        (
+            || Error::Internal("SELECT secret".into()),
+            500,
+            &["InternalError", "!retry-after", "!secret"],
+        ),
+    ] {
+        switch.set(Some(fault));
+        for request in requests {
+            lab.check(request, status, texts).await;
+        }
+        switch.set(None);
+        lab.check(&delta, 200, &["\"value\":[]"]).await;
+    }
+    // Only what is read of the rows of a link can be gone, and then there is a way on.
+    switch.set(Some(|| Error::Gone(Gone::Restored)));
+    lab.check(&delta, 410, &["LinkRestored"]).await;
+    switch.set(Some(|| Error::SchemaChanged));
+    lab.check("GET Customers", 503, &["Unavailable", "retry-after: 5"])
+        .await;
+    switch.set(None);
+    lab.sql("UPDATE Customers SET City = 'Rome' WHERE Id = 'ALFKI'");
+    lab.check(&delta, 200, &["Rome", "!BOLID"]).await;
+}
+
+/// The page of a skip link never changes, also when another key seals new links meanwhile: caches and other nodes have it too.
+#[tokio::test]
+async fn the_page_of_a_skip_link_outlives_the_rotation_of_keys() {
+    let mut lab = Lab::new().await;
+    let first = "GET Customers\nPrefer: track-changes,maxpagesize=1";
+    let next = lab.send(first).await.link("nextLink");
+    let before = lab.send(&format!("GET {next}")).await;
+    let mut other = rusqlite::Connection::open(&lab.file).unwrap();
+    highwater_sqlite::meta::rotate_key(&mut other).unwrap();
+    lab.restart().await;
+    let after = lab.send(&format!("GET {next}")).await;
+    assert_eq!(before.text(), after.text());
+    assert_ne!(lab.send(first).await.link("nextLink"), next);
+    let last = lab.send(&format!("GET {}", after.link("nextLink"))).await;
+    let delta = last.link("deltaLink");
+    lab.check(&format!("GET {delta}"), 200, &["\"value\":[]"])
         .await;
 }
 

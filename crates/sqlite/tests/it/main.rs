@@ -15,4 +15,5 @@ mod introspect;
 mod random;
 mod read;
 mod trouble;
+mod wake;
 mod write;

@@ -52,6 +52,8 @@ pub(super) async fn read(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt> 
         options: &x.request.url.options,
         references,
         format,
+        epoch: x.core.store.epoch().await?,
+        continues: None,
         life: Life::starting(x.request.now_unix_s, x.core.settings.retention),
         track: tracking.is_some(),
         page_size: prefer.max_page_size.map(|(rows, _)| rows),

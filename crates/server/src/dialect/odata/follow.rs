@@ -33,14 +33,20 @@ pub(super) async fn follow(x: &Exchange<'_>) -> Result<Answer, Halt> {
     let link = links::open(&*x.core.store, &x.request.root, path, kind, sealed).await?;
     refuse_options(x)?;
     let baseline = links::baseline_url(&x.request.root, &link.path, &link.options);
-    let outcome = resume(x, &link, counts).await;
+    let continues = (kind == Kind::Skip).then_some(sealed);
+    let outcome = resume(x, &link, continues, counts).await;
     outcome.map_err(|halt| match halt {
         Halt::Gone(reason) => links::gone(reason, &baseline).into(),
         halt => halt,
     })
 }
 
-async fn resume(x: &Exchange<'_>, link: &Link, counts: bool) -> Result<Answer, Halt> {
+async fn resume(
+    x: &Exchange<'_>,
+    link: &Link,
+    continues: Option<&str>,
+    counts: bool,
+) -> Result<Answer, Halt> {
     let epoch = x.core.store.epoch().await?;
     let options =
         bind::reparse(&link.options, &x.core.settings.limits).map_err(|_| Gone::Format)?;
@@ -77,6 +83,8 @@ async fn resume(x: &Exchange<'_>, link: &Link, counts: bool) -> Result<Answer, H
         options: &options,
         references,
         format,
+        epoch,
+        continues,
         life: Life::of(link),
         track: link.track,
         page_size: preferred.map(|(rows, _)| rows).or(link.page_size),

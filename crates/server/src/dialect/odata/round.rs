@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use highwater_core::link::{Dialect, Position};
 use highwater_core::store::{ChangesParams, PageLimit, ReadParams};
-use highwater_core::{Cursor, Link, RowSink, Snapshot, Tracking};
+use highwater_core::{Cursor, Epoch, Link, RowSink, Snapshot, Tracking};
 use highwater_odata::payload::{PageEnd, Plan, PlanParams, Root, Target};
 use highwater_odata::url::ast::QueryOptions;
 
@@ -34,6 +34,12 @@ pub(super) struct Round<'a> {
     /// Whether only ids are wanted.
     pub(super) references: bool,
     pub(super) format: JsonFormat,
+    /// The database that the round is of, asked for before anything was read: a link must never say that a state belongs to a database
+    /// that took the place of the one that it was read from.
+    pub(super) epoch: Epoch,
+    /// The skip link that led here, if one did. Its page must be the same on every node and at any time, so the links on it are sealed
+    /// with its key, whichever is the current one meanwhile.
+    pub(super) continues: Option<&'a str>,
     /// Of all links of the round.
     pub(super) life: Life,
     /// Whether the last page carries a delta link.
@@ -267,7 +273,7 @@ impl Round<'_> {
         };
         let link = Link {
             dialect: Dialect::OData,
-            epoch: x.core.store.epoch().await?,
+            epoch: self.epoch,
             incarnation: self.incarnation(),
             scope: self.scope,
             path: x.request.path.clone(),
@@ -278,7 +284,11 @@ impl Round<'_> {
             issued_h: self.life.issued_h,
             expires_h: self.life.expires_h,
         };
-        let sealed = link.seal(&*x.core.store.key_ring(false).await?);
+        let keys = x.core.store.key_ring(false).await?;
+        let sealed = match self.continues {
+            Some(skip_link) => link.seal_like(skip_link, &keys),
+            None => link.seal(&keys),
+        };
         // A later round can be read in another format (Protocol 11.3.2), the rest of this one cannot.
         let format_option = match kind {
             Kind::Skip => x.request.url.options.format.as_deref(),

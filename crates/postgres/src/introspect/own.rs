@@ -1,0 +1,92 @@
+//! What Highwater's own tables say of the tables of the application.
+
+use std::collections::HashMap;
+
+use highwater_core::{Epoch, SealKey};
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::Oid;
+
+use super::raw::OwnSchema;
+use crate::error::Fault;
+use crate::meta::Meta;
+use crate::schema::Tracked;
+
+/// What Highwater's own tables say.
+pub(super) struct Own {
+    pub(super) state: OwnSchema,
+    pub(super) meta: Option<Meta>,
+    /// By relation.
+    pub(super) registered: HashMap<Oid, Registered>,
+}
+
+/// A tracking that began once.
+pub(super) struct Registered {
+    pub(super) tracked: Tracked,
+    /// Whether the table is still the one that it was then.
+    pub(super) is_in_order: bool,
+}
+
+/// Reads Highwater's tables, if they exist and this role may.
+pub(super) async fn read<C: GenericClient + Sync>(
+    client: &C,
+    state: OwnSchema,
+) -> Result<Own, Fault> {
+    let mut own = Own {
+        state,
+        meta: None,
+        registered: HashMap::new(),
+    };
+    if state != OwnSchema::Readable {
+        return Ok(own);
+    }
+    own.meta = meta(client).await?;
+    if own.meta.is_some() {
+        own.registered = registered(client).await?;
+    }
+    Ok(own)
+}
+
+async fn meta<C: GenericClient + Sync>(client: &C) -> Result<Option<Meta>, Fault> {
+    let sql = "SELECT format, epoch, identity, current_key FROM highwater.meta";
+    let Some(row) = client.query_typed_opt(sql, &[]).await? else {
+        return Ok(None);
+    };
+    let keys = client
+        .query_typed("SELECT id, secret FROM highwater.seal_key ORDER BY id", &[])
+        .await?;
+    let keys = keys.iter().map(|row| {
+        Ok(SealKey {
+            id: row.try_get::<_, i32>(0)?.cast_unsigned(),
+            secret: row.try_get::<_, &[u8]>(1)?.try_into().unwrap_or_default(),
+        })
+    });
+    Ok(Some(Meta {
+        format: row.try_get(0)?,
+        epoch: Epoch(row.try_get::<_, i64>(1)?.cast_unsigned()),
+        identity: row.try_get(2)?,
+        current_key: row.try_get::<_, i32>(3)?.cast_unsigned(),
+        keys: keys.collect::<Result<_, tokio_postgres::Error>>()?,
+    }))
+}
+
+async fn registered<C: GenericClient + Sync>(
+    client: &C,
+) -> Result<HashMap<Oid, Registered>, Fault> {
+    // In the order of creation: should a table be there twice, the last counts.
+    let sql = "SELECT relation, id, incarnation, layout, layout = highwater.layout(relation) \
+         FROM highwater.tracked_table ORDER BY id";
+    let rows = client.query_typed(sql, &[]).await?;
+    let mut registered = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let entry = Registered {
+            tracked: Tracked {
+                id: i64::from(row.try_get::<_, i32>(1)?),
+                incarnation: row.try_get(2)?,
+                layout: row.try_get(3)?,
+            },
+            is_in_order: row.try_get::<_, Option<bool>>(4)?.unwrap_or(false),
+        };
+        registered.insert(row.try_get(0)?, entry);
+    }
+    Ok(registered)
+}

@@ -1,0 +1,388 @@
+//! [`PostgresStore`]: the verbs of a store on one PostgreSQL database, on any number of nodes at the same time.
+//!
+//! What must hold: nothing that another node may change is believed without a look at the database in the transaction that uses it; a
+//! verb that meets another schema than its caller knows says so. What is deliberately absent: how a page is read or a row is written.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use highwater_core::store::{
+    ChangesParams, ChangesResult, ReadParams, ReadResult, StoreFuture, StoreStatus, Wake,
+    WriteParams, WriteResult,
+};
+use highwater_core::tracking::{Ensured, Policy};
+use highwater_core::{Catalog, Epoch, Error, KeyRing, RowSink, SealKey, Snapshot, Store};
+
+use crate::changes::changes;
+use crate::connect::Access;
+use crate::error::{is_connection_lost, translate};
+use crate::introspect::{self, Signature};
+use crate::meta::Meta;
+use crate::pool::{Pool, Session};
+use crate::read::read;
+use crate::schema::Schema;
+use crate::wake::Wakeups;
+use crate::write::write;
+use crate::{maintain, status, tracking};
+
+/// How often, at most, the database is asked whether its schema is another. A verb notices changes of its own tables at once.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How a database is served.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which tables are tracked.
+    pub tracking: Policy,
+    /// How long the history is kept.
+    pub retention: Duration,
+    /// Connections that work at the same time, besides one that listens.
+    pub connections: usize,
+    /// How long one statement of a request may take.
+    pub statement_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            tracking: Policy::All,
+            retention: Duration::from_secs(7 * 24 * 3600),
+            connections: 10,
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A PostgreSQL database with its history.
+pub struct PostgresStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the store's tasks share.
+pub(crate) struct Inner {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) retention: Duration,
+    pub(crate) wakeups: Wakeups,
+    tracking: Policy,
+    schema: RwLock<Arc<Schema>>,
+    keys: RwLock<Arc<KeyRing>>,
+    looked: Mutex<Looked>,
+    /// Held while the schema is read anew.
+    reading: tokio::sync::Mutex<()>,
+    /// Seals links where nothing is tracked and nothing can be written: for the life of this process.
+    own_key: SealKey,
+}
+
+/// What the last look at the schema found.
+struct Looked {
+    /// `None` if a verb has met another schema since.
+    at: Option<Instant>,
+    signature: Signature,
+}
+
+impl PostgresStore {
+    /// Opens the database at a `postgres://` URL, and begins to track what the options say. A database that cannot be written (a
+    /// standby, or a role that may only read) is served as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if it cannot be reached, [`Error::Unsupported`] if the URL or the options cannot be followed.
+    pub async fn open(url: &str, options: Options) -> Result<PostgresStore, Error> {
+        let access = Access::parse(url)?;
+        let pool = Arc::new(Pool::new(
+            access.clone(),
+            options.connections.max(1),
+            options.statement_timeout,
+        ));
+        let own_key = SealKey::generate();
+        let schema = load(&pool, &options.tracking, Occasion::Opening).await?;
+        let keys = key_ring(schema.meta.as_ref(), &own_key)?;
+        Ok(PostgresStore {
+            inner: Arc::new(Inner {
+                wakeups: Wakeups::new(access),
+                pool,
+                retention: options.retention,
+                tracking: options.tracking,
+                looked: Mutex::new(Looked {
+                    at: Some(Instant::now()),
+                    signature: schema.signature.clone(),
+                }),
+                schema: RwLock::new(Arc::new(schema)),
+                keys: RwLock::new(Arc::new(keys)),
+                reading: tokio::sync::Mutex::new(()),
+                own_key,
+            }),
+        })
+    }
+
+    /// Records which snapshot is the current one, deletes history that is older than the retention, in small steps, and rotates the
+    /// key that seals links. On one node at a time, whichever comes first. Spawn it: it ends when the store is dropped.
+    pub async fn maintain(store: Weak<PostgresStore>) {
+        maintain::run(store).await;
+    }
+}
+
+impl Store for PostgresStore {
+    fn catalog(&self) -> StoreFuture<'_, Arc<Catalog>> {
+        Box::pin(async move { Ok(Arc::clone(&self.inner.current().await?.catalog)) })
+    }
+
+    fn epoch(&self) -> StoreFuture<'_, Epoch> {
+        Box::pin(async move {
+            let schema = self.inner.schema();
+            Ok(schema.meta.as_ref().map_or(Epoch(0), |meta| meta.epoch))
+        })
+    }
+
+    fn key_ring(&self, refresh: bool) -> StoreFuture<'_, Arc<KeyRing>> {
+        Box::pin(async move {
+            if refresh {
+                self.inner.refresh_keys().await?;
+            }
+            let keys = self.inner.keys.read();
+            Ok(Arc::clone(&keys.unwrap_or_else(PoisonError::into_inner)))
+        })
+    }
+
+    fn read(&self, params: ReadParams, mut sink: Box<dyn RowSink>) -> StoreFuture<'_, ReadResult> {
+        Box::pin(async move {
+            let inner = &self.inner;
+            let schema = inner.schema_of(&params.catalog)?;
+            let page = read(&inner.pool, &schema, &params, &mut *sink).await;
+            let page = page.map_err(|fault| inner.tell(fault.tell()))?;
+            Ok(ReadResult {
+                hi: page.hi,
+                next: page.next,
+                count: page.count,
+                sink,
+            })
+        })
+    }
+
+    fn changes(
+        &self,
+        params: ChangesParams,
+        mut sink: Box<dyn RowSink>,
+    ) -> StoreFuture<'_, ChangesResult> {
+        Box::pin(async move {
+            let inner = &self.inner;
+            let schema = inner.schema_of(&params.catalog)?;
+            let page = changes(&inner.pool, &schema, &params, &mut *sink).await;
+            let page = page.map_err(|fault| inner.tell(fault.tell()))?;
+            Ok(ChangesResult {
+                hi: page.hi,
+                next: page.next,
+                sink,
+            })
+        })
+    }
+
+    /// Never known without asking the database: other nodes and programs write to it.
+    fn unchanged_since(&self, _: &Catalog, _: usize, _: &Snapshot) -> Option<bool> {
+        None
+    }
+
+    fn wake(&self, after: Wake) -> StoreFuture<'_, Wake> {
+        Box::pin(self.inner.wakeups.wait(after))
+    }
+
+    fn write(&self, params: WriteParams) -> StoreFuture<'_, WriteResult> {
+        Box::pin(async move {
+            let inner = &self.inner;
+            let schema = inner.schema_of(&params.catalog)?;
+            let written = write(&inner.pool, &schema, &params).await;
+            written.map_err(|error| inner.tell(error))
+        })
+    }
+
+    fn status(&self) -> StoreFuture<'_, StoreStatus> {
+        Box::pin(async move {
+            let mut session = self.inner.pool.session().await?;
+            let status = status::load(&mut session).await?;
+            session.done();
+            Ok(status)
+        })
+    }
+}
+
+impl Inner {
+    /// The schema as it was read last.
+    pub(crate) fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The schema that a query was bound to.
+    fn schema_of(&self, catalog: &Arc<Catalog>) -> Result<Arc<Schema>, Error> {
+        let schema = self.schema();
+        if Arc::ptr_eq(catalog, &schema.catalog) {
+            Ok(schema)
+        } else {
+            Err(Error::SchemaChanged)
+        }
+    }
+
+    /// Remembers that the schema has to be read anew, if that is what an error says.
+    pub(crate) fn tell(&self, error: Error) -> Error {
+        if matches!(error, Error::SchemaChanged) {
+            self.looked().at = None;
+        }
+        error
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The schema, looked at a moment ago at most.
+    pub(crate) async fn current(&self) -> Result<Arc<Schema>, Error> {
+        if self.is_fresh() {
+            return Ok(self.schema());
+        }
+        // One task looks; the others, who wait here, find that it has. They must get the same catalog: one that is read again is
+        // another, and queries that were bound to the first would have to be bound again.
+        let _reading = self.reading.lock().await;
+        if !self.is_fresh() && !self.is_unchanged().await? {
+            self.reload().await?;
+        }
+        Ok(self.schema())
+    }
+
+    fn is_fresh(&self) -> bool {
+        let looked = self.looked();
+        looked.at.is_some_and(|at| at.elapsed() < LOOK_INTERVAL)
+    }
+
+    /// Asks the database whether the schema is still that of the last look. The caller holds [`Self::reading`].
+    async fn is_unchanged(&self) -> Result<bool, Error> {
+        let (met_another, last) = {
+            let looked = self.looked();
+            (looked.at.is_none(), looked.signature.clone())
+        };
+        if met_another {
+            return Ok(false);
+        }
+        loop {
+            let session = self.pool.session().await?;
+            let now = Instant::now();
+            match introspect::signature(&*session, &last).await {
+                Ok(signature) => {
+                    session.done();
+                    let is_unchanged = signature == last;
+                    if is_unchanged {
+                        *self.looked() = Looked {
+                            at: Some(now),
+                            signature,
+                        };
+                    }
+                    return Ok(is_unchanged);
+                }
+                Err(error) if !is_connection_lost(&error) => {
+                    session.done();
+                    tracing::debug!(%error, "the schema is read anew");
+                    return Ok(false);
+                }
+                Err(_) if session.is_reused() => self.pool.forget_idle(),
+                Err(error) => return Err(translate(&error)),
+            }
+        }
+    }
+
+    /// Reads the schema anew. The caller holds [`Self::reading`].
+    async fn reload(&self) -> Result<(), Error> {
+        let now = Instant::now();
+        let schema = load(&self.pool, &self.tracking, Occasion::Later).await?;
+        self.set_keys(schema.meta.as_ref())?;
+        *self.looked() = Looked {
+            at: Some(now),
+            signature: schema.signature.clone(),
+        };
+        // A catalog with the same version says the same; whoever was bound to it need not be bound again.
+        if schema.catalog.version != self.schema().catalog.version {
+            tracing::info!("the schema of the database has changed");
+            *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schema);
+        }
+        Ok(())
+    }
+
+    /// Learns of keys that another node has made.
+    pub(crate) async fn refresh_keys(&self) -> Result<(), Error> {
+        if self.schema().meta.is_none() {
+            return Ok(());
+        }
+        // Else keys that were read before a reload could replace those that it found.
+        let _reading = self.reading.lock().await;
+        let mut session = self.pool.live_session().await?;
+        let meta = crate::meta::load(&mut session).await?;
+        session.done();
+        self.set_keys(meta.as_ref())
+    }
+
+    fn set_keys(&self, meta: Option<&Meta>) -> Result<(), Error> {
+        let keys = Arc::new(key_ring(meta, &self.own_key)?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+}
+
+/// When a schema is loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Opening,
+    Later,
+}
+
+/// Brings the tracking in order and reads the schema. Most of the time there is nothing to do, and nothing is written.
+async fn load(pool: &Arc<Pool>, policy: &Policy, occasion: Occasion) -> Result<Schema, Error> {
+    let mut session: Session = pool.live_session().await?;
+    match tracking::ensure(&mut session, policy).await {
+        Ok(ensured) => tell(&ensured),
+        Err(error @ Error::ReadOnly(_)) => {
+            tracing::warn!(%error, "nothing can be tracked; serving what is there");
+        }
+        // The options were right once; what they name may have been dropped.
+        Err(error @ Error::Unsupported(_)) if occasion == Occasion::Later => {
+            tracing::warn!(%error, "the tracking is left as it is");
+        }
+        Err(error) => return Err(error),
+    }
+    let schema = introspect::load(&mut session).await?;
+    session.done();
+    if occasion == Occasion::Opening {
+        for left_out in &schema.left_out {
+            tracing::warn!(
+                schema = left_out.schema,
+                name = left_out.name,
+                "not served: {}",
+                left_out.reason
+            );
+        }
+    }
+    Ok(schema)
+}
+
+fn key_ring(meta: Option<&Meta>, own_key: &SealKey) -> Result<KeyRing, Error> {
+    let ring = match meta {
+        Some(meta) => meta.key_ring(),
+        None => KeyRing::new(own_key.id, [own_key.clone()]),
+    };
+    ring.ok_or_else(|| {
+        Error::Corrupt(
+            "The key that seals links is missing from highwater.seal_key. Restore it, or untrack the database and track it again (old links end)."
+                .into(),
+        )
+    })
+}
+
+fn tell(ensured: &Ensured) {
+    for (tables, what) in [
+        (&ensured.tracked, "tracking began"),
+        (
+            &ensured.renewed,
+            "the schema has changed; tracking began anew",
+        ),
+        (&ensured.forgotten, "tracking ended"),
+    ] {
+        for table in tables {
+            tracing::info!(table, "{what}");
+        }
+    }
+}
