@@ -22,3 +22,11 @@ mod wake;
 pub use connect::Access;
 #[allow(dead_code, reason = "what uses it comes next")]
 mod introspect;
+#[allow(dead_code, reason = "what uses it comes next")]
+mod status;
+#[allow(dead_code, reason = "what uses it comes next")]
+mod own_schema;
+#[allow(dead_code, reason = "what uses it comes next")]
+mod capture;
+#[allow(dead_code, reason = "what uses it comes next")]
+mod tracking;

@@ -158,9 +158,23 @@ impl TableFacts {
         format!("{}.{}", quote(&self.schema), quote(&self.name))
     }
 
+    /// The name as people write it, and as a [`highwater_core::tracking::Policy`] has it: with the schema unless that is `public`.
+    pub(crate) fn label(&self) -> String {
+        label(&self.schema, &self.name)
+    }
+
     /// Whether it is a table of this database with rows of its own, so that it can be locked and written.
     pub(crate) fn has_rows(&self) -> bool {
         matches!(self.kind, Kind::Table | Kind::Partitioned)
+    }
+}
+
+/// The name of a relation as people write it: with the schema unless that is `public`.
+pub(crate) fn label(schema: &str, name: &str) -> String {
+    if schema == "public" {
+        name.to_owned()
+    } else {
+        format!("{schema}.{name}")
     }
 }
 

@@ -3,6 +3,12 @@
 //! What must hold: the generators ask a [`Flavour`] and never the name of a product, so that a new store needs a new value
 //! here and no new generator. What is deliberately absent: anything that all databases share.
 
+mod postgres;
+mod sqlite;
+
+pub use postgres::{POSTGRES, POSTGRES_WITHOUT_MERGE};
+pub use sqlite::SQLITE;
+
 /// What values a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -24,14 +30,24 @@ pub enum Kind {
     Timestamp,
     /// Times of day.
     Time,
+    /// Lengths of time.
+    Interval,
     /// Universally unique ids.
     Guid,
+    /// One of a few words.
+    Enum,
+    /// Documents.
+    Json,
+    /// Ranges of whole numbers.
+    Range,
+    /// Lists of whole numbers.
+    Array,
     /// A mixture of everything.
     Any,
 }
 
 /// A type that a column can be declared with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Declared {
     /// As in `CREATE TABLE`; may be empty where a database allows that.
     pub sql: &'static str,
@@ -39,6 +55,8 @@ pub struct Declared {
     pub kind: Kind,
     /// Whether a table of the strict sort may use it.
     pub strict: bool,
+    /// Whether its values can be compared, so that the column can be a key, unique, or part of a condition.
+    pub comparable: bool,
 }
 
 const fn declared(sql: &'static str, kind: Kind) -> Declared {
@@ -46,6 +64,7 @@ const fn declared(sql: &'static str, kind: Kind) -> Declared {
         sql,
         kind,
         strict: false,
+        comparable: true,
     }
 }
 
@@ -54,7 +73,92 @@ const fn strict(sql: &'static str, kind: Kind) -> Declared {
         sql,
         kind,
         strict: true,
+        comparable: true,
     }
+}
+
+/// How the key of a table is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// `INTEGER PRIMARY KEY`
+    Integer,
+    /// A number that the database makes unless it is given.
+    Autoincrement,
+    /// A number that the database makes and that cannot be given.
+    AlwaysMade,
+    /// `INTEGER PRIMARY KEY DESC`
+    DescendingInteger,
+    /// One column of a kind.
+    Single(Kind),
+    /// One column of any type that can be compared.
+    AnyType,
+    /// Two columns.
+    Composite,
+    /// `NOT NULL UNIQUE` without a primary key.
+    UniqueOnly,
+}
+
+/// What sort of table it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableForm {
+    /// The usual one.
+    Plain,
+    /// One that a crash empties.
+    Unlogged,
+    /// One whose rows are in other tables, by the value of a key column.
+    Partitioned,
+    /// One that has the columns of an earlier one, and whose rows are also the rows of that one.
+    Inheriting,
+}
+
+/// A form of statement that changes rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `INSERT … VALUES`, also as an upsert.
+    Insert,
+    /// `UPDATE`
+    Update,
+    /// `DELETE`
+    Delete,
+    /// `INSERT … SELECT`
+    InsertSelect,
+    /// `UPDATE … FROM`
+    UpdateFrom,
+    /// Two rows exchange their keys, in three statements.
+    SwapKeys,
+    /// A row gets the hidden number of another one.
+    SetRowid,
+    /// `MERGE`
+    Merge,
+    /// Statements that change rows within a `WITH`.
+    With,
+    /// `TRUNCATE`
+    Truncate,
+    /// `COPY … FROM STDIN`; the input follows the first line.
+    Copy,
+    /// Several statements in a block of the procedural language, some of which may fail unnoticed.
+    Block,
+    /// `UPDATE … WHERE CURRENT OF`
+    Cursor,
+}
+
+/// A change of a table's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alteration {
+    /// `ADD COLUMN`
+    AddColumn,
+    /// `RENAME COLUMN`
+    RenameColumn,
+    /// `RENAME TO`
+    RenameTable,
+    /// `DROP COLUMN`
+    DropColumn,
+    /// A column of numbers becomes one of texts.
+    ChangeType,
+    /// The table is dropped, and a new one like it takes its place in the same transaction.
+    Recreate,
+    /// Two columns exchange their names.
+    SwapNames,
 }
 
 /// One kind of database, as far as the generators care.
@@ -62,23 +166,54 @@ const fn strict(sql: &'static str, kind: Kind) -> Declared {
 pub struct Flavour {
     /// Types of columns.
     pub types: &'static [Declared],
-    /// Whether a column may hold values of another type than declared, and tables may be declared `STRICT`.
+    /// Whether a column may hold values of another type than declared, and tables may be declared `STRICT`. Where it may not, also
+    /// expressions must have the type of the column.
     pub loose: bool,
     /// Whether a primary key may be `NULL` unless forbidden, and tables may be `WITHOUT ROWID`.
     pub rowid_tables: bool,
+    /// Statements to execute before the first table is created.
+    pub preamble: &'static [&'static str],
+    /// Schemas that tables are created in; the empty one stands for a database without schemas.
+    pub schemas: &'static [&'static str],
+    /// Forms of keys, with their weights.
+    pub keys: &'static [(usize, KeyForm)],
+    /// Forms of tables, with their weights.
+    pub tables: &'static [(usize, TableForm)],
+    /// Forms of statements, with their weights.
+    pub statements: &'static [(usize, Form)],
+    /// Schema changes.
+    pub alterations: &'static [Alteration],
+    /// Literals for a column of a kind, other than whole numbers, texts and mixtures.
+    pub literals: fn(Kind) -> &'static [&'static str],
+    /// A literal for a key of a kind that no other statement uses.
+    pub between: fn(Kind) -> &'static str,
     /// Words between `INSERT` or `UPDATE` and the table, each ending in a space, that say what to do about conflicts; the
     /// empty word is one of them.
     pub conflict_clauses: &'static [&'static str],
     /// Clauses after a `UNIQUE`, `PRIMARY KEY` or `NOT NULL` constraint that say the same; the empty one is one of them.
     pub constraint_clauses: &'static [&'static str],
+    /// Whether an insert may have several upsert clauses.
+    pub chained_upserts: bool,
     /// Collations for text, as they follow the type.
     pub collations: &'static [&'static str],
     /// Refusals that the database is known to forget sometimes, for reasons that have nothing to do with the data.
     pub overlooked: &'static [i64],
+    /// Refusals that depend on more than the data, so that either of two databases may be the only one to refuse.
+    pub fickle: &'static [i64],
+    /// The refusal of a statement that would have to wait for another transaction.
+    pub blocked: Option<i64>,
     /// Whether a column cannot be dropped while a trigger names it.
     pub triggers_pin_columns: bool,
-    /// Whether application triggers are written in SQLite's form.
-    pub inline_triggers: bool,
+    /// Whether a schema change can end the links of other tables, or of the same one if nothing came of it.
+    pub changes_spread: bool,
+    /// Whether application triggers call functions, as opposed to containing their statements.
+    pub trigger_functions: bool,
+    /// Whether several programs can have transactions open in which they have written.
+    pub many_writers: bool,
+    /// Whether a transaction can be prepared, and ended later by another program.
+    pub prepared_transactions: bool,
+    /// Whether a refused statement makes its transaction refuse everything but its end.
+    pub refusal_fails_transaction: bool,
     /// How to begin a transaction.
     pub begin: &'static [&'static str],
     /// How to begin a transaction that will write, when others do so at the same time.
@@ -92,8 +227,6 @@ pub struct Flavour {
     /// A further condition, with `{}` for the column, under which a value in a column of numbers is a number at all; empty
     /// where every value is. What is no number is neither larger nor smaller than one.
     pub number_condition: &'static str,
-    /// The same for texts, which are all that `$search` looks at.
-    pub text_condition: &'static str,
     /// A column as an argument of text functions, with `{0}` for the column: `NULL` where the value is no text.
     pub text_argument: &'static str,
     /// A random number from 1 to 12, another one whenever it is computed.
@@ -101,85 +234,3 @@ pub struct Flavour {
     /// How many programs use the database.
     pub outside_programs: usize,
 }
-
-/// SQLite.
-pub static SQLITE: Flavour = Flavour {
-    types: &[
-        strict("INTEGER", Kind::Int),
-        strict("INT", Kind::Int),
-        declared("BIGINT", Kind::Int),
-        declared("smallint", Kind::Int),
-        strict("REAL", Kind::Real),
-        declared("DOUBLE PRECISION", Kind::Real),
-        declared("float", Kind::Real),
-        strict("TEXT", Kind::Text),
-        strict("TEXT", Kind::Text),
-        declared("VARCHAR(20)", Kind::Text),
-        declared("nvarchar(160)", Kind::Text),
-        declared("CLOB", Kind::Text),
-        strict("BLOB", Kind::Blob),
-        declared("NUMERIC", Kind::Decimal),
-        declared("NUMERIC(10,2)", Kind::Decimal),
-        declared("DECIMAL(9,4)", Kind::Decimal),
-        declared("BOOLEAN", Kind::Bool),
-        declared("DATE", Kind::Date),
-        declared("DATETIME", Kind::Timestamp),
-        declared("TIMESTAMP", Kind::Timestamp),
-        declared("TIME", Kind::Time),
-        declared("UUID", Kind::Guid),
-        declared("STRING", Kind::Any),
-        declared("", Kind::Any),
-        Declared {
-            sql: "ANY",
-            kind: Kind::Any,
-            strict: true,
-        },
-    ],
-    loose: true,
-    rowid_tables: true,
-    conflict_clauses: &[
-        "",
-        "",
-        "",
-        "OR REPLACE ",
-        "OR REPLACE ",
-        "OR IGNORE ",
-        "OR ABORT ",
-        "OR FAIL ",
-        "OR ROLLBACK ",
-    ],
-    constraint_clauses: &[
-        "",
-        "",
-        "",
-        "",
-        " ON CONFLICT REPLACE",
-        " ON CONFLICT IGNORE",
-        " ON CONFLICT FAIL",
-        " ON CONFLICT ROLLBACK",
-    ],
-    collations: &["", "", "", " COLLATE NOCASE", " COLLATE RTRIM"],
-    // SQLITE_CONSTRAINT_FOREIGNKEY: SQLite (3.54) stores a reference of a table to itself that has no parent, in an upsert or a
-    // REPLACE, unless triggers make it take another way.
-    overlooked: &[787],
-    triggers_pin_columns: true,
-    inline_triggers: true,
-    // Without a write-ahead log, `BEGIN EXCLUSIVE` would lock readers out; with one, it is `BEGIN IMMEDIATE`.
-    begin: &["BEGIN", "BEGIN IMMEDIATE"],
-    begin_write: "BEGIN IMMEDIATE",
-    maintenance: &[
-        "VACUUM",
-        "PRAGMA wal_checkpoint(TRUNCATE)",
-        "PRAGMA wal_checkpoint(PASSIVE)",
-        "ANALYZE",
-        "REINDEX",
-        "PRAGMA optimize",
-    ],
-    position_function: "instr",
-    exact_collation: " COLLATE BINARY",
-    number_condition: " AND typeof({}) IN ('integer', 'real')",
-    text_condition: " AND typeof({}) = 'text'",
-    text_argument: "iif(typeof({0}) = 'text', {0}, NULL)",
-    random_number: "(1 + abs(random() % 12))",
-    outside_programs: 5,
-};

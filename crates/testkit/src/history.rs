@@ -145,7 +145,8 @@ enum Fate {
     /// They lead on.
     Valid,
     /// They may be void: another table was changed, and this one refers to it or its triggers do, so that SQLite has rewritten them; or
-    /// the number by which SQLite counts changes of the schema went on by several, so that it cannot be told what happened.
+    /// the number by which SQLite counts changes of the schema went on by several, so that it cannot be told what happened; or the table
+    /// was emptied by a program that did not see all its rows.
     Doubtful,
     /// They must be void: the table itself was changed.
     Void,
@@ -166,7 +167,9 @@ impl History<'_> {
                     _ => return self.probe(number, verb, trace),
                 }
             }
-            _ if self.writer.in_transaction() => {}
+            // A table that was changed has to be tracked anew, for which the server would wait in vain.
+            _ if self.writer.in_transaction()
+                && (self.writer.keep_closed || !self.lab.flavour().many_writers) => {}
             _ => {
                 trace.note(format_args!("restart"));
                 self.totals.restarts += 1;
@@ -178,8 +181,13 @@ impl History<'_> {
 
     fn write(&mut self, trace: &mut Trace) {
         let step = self.writer.step(&mut self.rng, &mut self.schema, trace);
+        let spreads = self.lab.flavour().changes_spread;
         let altered = match step {
-            Step::Rows => return,
+            Step::Rows => {
+                self.doubt_emptied();
+                return;
+            }
+            Step::Maintained if !spreads => return,
             Step::Maintained => None,
             Step::Altered(table) => Some(table),
         };
@@ -189,13 +197,31 @@ impl History<'_> {
         for (client, fate) in &mut self.clients {
             *fate = match *fate {
                 _ if altered == Some(client.table()) => Fate::Void,
-                Fate::Valid if altered.is_some() || self.unseen > 1 => Fate::Doubtful,
+                Fate::Valid if spreads && (altered.is_some() || self.unseen > 1) => Fate::Doubtful,
                 other => other,
             };
         }
     }
 
+    /// A table may have been emptied, or will be when a transaction ends, by somebody who did not see all its rows.
+    fn doubt_emptied(&mut self) {
+        if !self.writer.emptied_unseen {
+            return;
+        }
+        self.writer.emptied_unseen = self.writer.in_transaction();
+        for (_, fate) in &mut self.clients {
+            if *fate == Fate::Valid {
+                *fate = Fate::Doubtful;
+            }
+        }
+    }
+
     fn read(&mut self, number: usize, trace: &mut Trace) -> Result<(), String> {
+        if self.writer.keep_closed && self.lab.flavour().many_writers {
+            // Others than the one that changed the schema may be within transactions.
+            self.writer.settle(trace);
+            self.doubt_emptied();
+        }
         let around = Surroundings {
             lab: self.lab,
             schema: &self.schema,
@@ -267,6 +293,7 @@ impl History<'_> {
     /// Lets every client complete its round and read another one, which brings all copies to the final state.
     fn finish(&mut self, trace: &mut Trace) -> Result<(), String> {
         self.writer.settle(trace);
+        self.doubt_emptied();
         self.writer.compare_with_shadow(self.lab, &self.schema);
         for number in 0..self.clients.len() {
             while self.clients[number].1 != Fate::Valid
@@ -316,7 +343,7 @@ pub fn random_query(
 pub fn published(transport: &dyn Transport, schema: &Schema) -> Result<Vec<EntitySet>, String> {
     let sets = discover(transport)?;
     let mut by_name: Vec<usize> = (0..schema.tables.len()).collect();
-    by_name.sort_by(|a, b| schema.tables[*a].name.cmp(&schema.tables[*b].name));
+    by_name.sort_by_key(|at| (schema.tables[*at].schema, &schema.tables[*at].name));
     if sets.len() != by_name.len() {
         return Err(format!("{} tables, but {sets:?}", by_name.len()));
     }

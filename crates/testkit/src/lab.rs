@@ -47,6 +47,21 @@ pub trait Outside: Send {
     /// Whether a transaction is open after the last statement.
     fn in_transaction(&self) -> bool;
 
+    /// Whether nothing but the end of the open transaction is accepted, because a statement was refused.
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    /// Whether the next statement may see older rows than those that were committed last.
+    fn sees_the_past(&self) -> bool {
+        false
+    }
+
+    /// Says whether the next statement is to wait for other transactions, as opposed to being refused soon.
+    fn be_patient(&mut self, patient: bool) {
+        let _ = patient;
+    }
+
     /// What the database says about the last refusal, for the report of a failure.
     fn complaint(&self) -> String;
 }

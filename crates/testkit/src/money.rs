@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::client::{Client, Surroundings};
-use crate::flavour::{Flavour, Kind};
+use crate::flavour::{Declared, Flavour, Kind};
 use crate::follower::{Follower, Turn};
 use crate::history::published;
 use crate::http::Transport;
@@ -18,7 +18,7 @@ use crate::model::EntitySet;
 use crate::query::{ClientQuery, Version};
 use crate::render::Canon;
 use crate::rng::Rng;
-use crate::schema::{Column, Schema, Table};
+use crate::schema::{Column, Family, Schema, Table};
 
 /// Accounts at first.
 const ACCOUNTS: i64 = 60;
@@ -48,23 +48,31 @@ pub fn create(lab: &mut dyn Lab) -> Schema {
         ));
     }
     lab.create(&ddl);
-    let column = |name: &str, kind| Column {
+    let column = |name: &str, sql, kind| Column {
         name: name.into(),
-        kind,
+        declared: Declared {
+            sql,
+            kind,
+            strict: true,
+            comparable: true,
+        },
         generated: false,
         loose: false,
     };
     let table = Table {
+        schema: "",
         name: "accounts".into(),
         columns: vec![
-            column("id", Kind::Int),
-            column("owner", Kind::Text),
-            column("balance", Kind::Int),
+            column("id", "INTEGER", Kind::Int),
+            column("owner", "TEXT", Kind::Text),
+            column("balance", "INTEGER", Kind::Int),
         ],
         key: vec![0],
         targets: vec![vec![0]],
         strict: true,
         hidden_rowid: None,
+        family: Family::Single,
+        ddl: Vec::new(),
     };
     Schema {
         tables: vec![table],

@@ -35,7 +35,7 @@ impl State {
             "SELECT {}, {} FROM {}",
             columns.join(", "),
             query.sql_condition(),
-            table.sql()
+            table.rows_sql()
         );
         let mut state = State::default();
         for cells in lab.rows(Which::Served, &sql) {

@@ -223,19 +223,27 @@ impl Conditions<'_> {
             };
         }
         match property.ty.as_str() {
-            "String" if column.kind == Kind::Text => self.over_text(rng, name, &sql),
-            "Byte" | "SByte" | "Int16" | "Int32" | "Int64" if column.kind == Kind::Int => {
+            "String" if column.declared.kind == Kind::Text => self.over_text(rng, name, &sql),
+            // Where values have their type, one without a type in OData is its text.
+            "String" if !self.flavour.loose => self.over_text(rng, name, &sql),
+            "Byte" | "SByte" | "Int16" | "Int32" | "Int64" if column.declared.kind == Kind::Int => {
                 self.over_integers(rng, name, &sql, column)
             }
-            "Double" if column.kind == Kind::Real => {
+            "Double" | "Single" if column.declared.kind == Kind::Real => {
                 let number = rng.word(&["0.5", "1.5", "0", "-2.25", "1e300"]);
                 self.compare_numbers(rng, name, &sql, number)
             }
-            "Decimal" if column.kind == Kind::Decimal => {
+            "Decimal" if column.declared.kind == Kind::Decimal => {
                 let number = rng.word(&["1", "1.5", "19.99", "0", "-3.75"]);
                 self.compare_numbers(rng, name, &sql, number)
             }
-            "Boolean" if column.kind == Kind::Bool => {
+            _ if !self.flavour.loose
+                && let Some(literals) = typed_literals(&property.ty) =>
+            {
+                let (odata, literal) = *rng.pick(literals);
+                compare(rng, name, &sql, (odata, literal), "")
+            }
+            "Boolean" if column.declared.kind == Kind::Bool => {
                 let (odata, literal) = *rng.pick(&[("true", "TRUE"), ("false", "FALSE")]);
                 // Not `IS`, which asks in SQLite whether a value is as good as true.
                 let (operator, sql) = match rng.chance(60) {
@@ -257,7 +265,10 @@ impl Conditions<'_> {
     fn over_text(&self, rng: &mut Rng, name: &str, sql: &str) -> Condition {
         let text = rng.word(&TEXTS);
         let (odata, literal) = (text_literal(text), text_literal(text));
-        let exact = format!("{sql}{}", self.flavour.exact_collation);
+        let exact = match self.flavour.loose {
+            true => format!("{sql}{}", self.flavour.exact_collation),
+            false => self.flavour.text_argument.replace("{0}", sql),
+        };
         if rng.chance(40) {
             return compare(rng, name, &exact, (&odata, &literal), "");
         }
@@ -287,7 +298,7 @@ impl Conditions<'_> {
             _ => {
                 let (name, sql) = (
                     format!("concat({name},'x')"),
-                    format!("({sql} || 'x'){collation}"),
+                    format!("({exact} || 'x'){collation}"),
                 );
                 compare(rng, &name, &sql, ("'ax'", "'ax'"), "")
             }
@@ -323,10 +334,11 @@ impl Conditions<'_> {
                 ["String", "PrimitiveType"].contains(&self.set.properties[*at].ty.as_str())
             })
             .map(|at| {
-                let (position, column) = (self.flavour.position_function, self.table.column(at));
-                let is_text = self.flavour.text_condition.replace("{}", &column);
+                let position = self.flavour.position_function;
+                let column = self.table.column(at);
+                let text = self.flavour.text_argument.replace("{0}", &column);
                 let lower = word.to_ascii_lowercase();
-                format!("coalesce({position}(lower({column}), '{lower}') > 0{is_text}, FALSE)")
+                format!("coalesce({position}(lower({text}), '{lower}') > 0, FALSE)")
             })
             .collect();
         (!texts.is_empty()).then(|| Condition {
@@ -370,4 +382,24 @@ fn equality(rng: &mut Rng, name: &str, sql: &str, odata: &str, literal: &str) ->
         odata: format!("{name} {operator} {odata}"),
         sql: format!("{sql} IS{not} DISTINCT FROM {literal}"),
     }
+}
+
+/// Literals of types that only a strict database has, in both languages.
+fn typed_literals(ty: &str) -> Option<&'static [(&'static str, &'static str)]> {
+    Some(match ty {
+        "Date" => &[
+            ("2000-01-01", "'2000-01-01'"),
+            ("2024-02-29", "'2024-02-29'"),
+        ],
+        "DateTimeOffset" => &[
+            ("2024-02-29T12:00:00Z", "'2024-02-29 12:00:00Z'"),
+            ("2000-01-01T00:00:00Z", "'2000-01-01 00:00:00Z'"),
+        ],
+        "TimeOfDay" => &[("12:00:00", "'12:00:00'"), ("08:30:00", "'08:30:00'")],
+        "Guid" => &[(
+            "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+            "'6f9619ff-8b86-d011-b42d-00c04fc964ff'",
+        )],
+        _ => return None,
+    })
 }

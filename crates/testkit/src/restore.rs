@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
     /// All rows of all tables.
     fn contents(&self) -> String {
         let rows = self.schema.tables.iter().map(|table| {
-            let sql = format!("SELECT * FROM {}", table.sql());
+            let sql = format!("SELECT * FROM {}", table.rows_sql());
             format!("{:?}", self.lab.rows(Which::Served, &sql))
         });
         rows.collect::<Vec<_>>().join("\n")

@@ -4,13 +4,15 @@
 //! outcome in both, and both hold the same rows afterwards; so capture neither breaks nor changes what an application does.
 //! What is deliberately absent: any look at what Highwater answers.
 
-use crate::flavour::{Flavour, Kind};
+mod alter;
+
+use crate::flavour::Flavour;
 use crate::lab::{Lab, Outcome, Outside, Which};
 use crate::rng::Rng;
-use crate::schema::{Column, Schema};
+use crate::schema::Schema;
 use crate::statement::{filling, statements};
 use crate::trace::Trace;
-use crate::values::{WILD, literal, quote};
+use crate::values::WILD;
 
 /// What a step did that readers may notice beside changed rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +25,12 @@ pub enum Step {
     Altered(usize),
 }
 
-/// Several outside programs, at most one of them within a transaction.
+/// Several outside programs. Unless the flavour says otherwise, at most one of them is within a transaction.
 pub struct Writer {
     flavour: &'static Flavour,
     programs: Vec<Program>,
-    /// The program within a transaction.
-    open: Option<usize>,
-    savepoints: usize,
+    /// Names of prepared transactions.
+    prepared: Vec<String>,
     /// Whether values are made by the database at random. Then nothing can be compared with the shadow, where others would be made.
     pub wild: bool,
     /// Whether the shadow still gets the same statements.
@@ -38,6 +39,9 @@ pub struct Writer {
     pub keep_closed: bool,
     /// Whether no schema is to be changed, nor anything that looks like it.
     pub keep_schema: bool,
+    /// Whether a program that saw older rows has emptied a table since this was last set to false. Capture may not know all rows that
+    /// it removed.
+    pub emptied_unseen: bool,
     /// How many statements were done, and how many were refused.
     pub counts: Counts,
 }
@@ -53,11 +57,15 @@ pub struct Counts {
     pub rolled_back: u64,
     /// Schema changes.
     pub altered: u64,
+    /// Transactions that were prepared.
+    pub prepared: u64,
 }
 
 struct Program {
     served: Box<dyn Outside>,
     shadow: Box<dyn Outside>,
+    /// How many savepoints the open transaction has.
+    savepoints: usize,
 }
 
 impl Writer {
@@ -67,17 +75,18 @@ impl Writer {
             .map(|number| Program {
                 served: lab.outside(Which::Served, number),
                 shadow: lab.outside(Which::Shadow, number),
+                savepoints: 0,
             })
             .collect();
         Writer {
             flavour: lab.flavour(),
             programs,
-            open: None,
-            savepoints: 0,
+            prepared: Vec::new(),
             wild: false,
             has_shadow: true,
             keep_closed: false,
             keep_schema: false,
+            emptied_unseen: false,
             counts: Counts::default(),
         }
     }
@@ -95,33 +104,56 @@ impl Writer {
     ///
     /// If a statement had another outcome than in the shadow.
     pub fn step(&mut self, rng: &mut Rng, schema: &mut Schema, trace: &mut Trace) -> Step {
-        match self.open {
-            Some(program) => {
-                self.step_within(program, rng, schema, trace);
-                Step::Rows
-            }
-            None => self.step_outside(rng, schema, trace),
+        let program = match self.open() {
+            Some(program) if !self.flavour.many_writers => program,
+            _ => rng.below(self.programs.len()),
+        };
+        if self.programs[program].served.in_transaction() {
+            self.step_within(program, rng, schema, trace);
+            return Step::Rows;
         }
+        self.step_outside(program, rng, schema, trace)
     }
 
-    /// Ends the open transaction, if there is one.
+    /// Ends all open transactions.
     pub fn settle(&mut self, trace: &mut Trace) {
-        if let Some(program) = self.open {
+        while let Some(program) = self.open() {
             self.execute(program, "COMMIT", trace);
-            if self.open.is_some() {
+            if self.programs[program].served.in_transaction() {
                 // A deferred constraint is violated.
                 self.execute(program, "ROLLBACK", trace);
             }
+        }
+        while let Some(name) = self.prepared.pop() {
+            self.execute(0, &format!("COMMIT PREPARED '{name}'"), trace);
         }
     }
 
     /// Whether a transaction is open.
     pub fn in_transaction(&self) -> bool {
-        self.open.is_some()
+        self.open().is_some() || !self.prepared.is_empty()
     }
 
-    fn step_outside(&mut self, rng: &mut Rng, schema: &mut Schema, trace: &mut Trace) -> Step {
-        let program = rng.below(self.programs.len());
+    /// A program within a transaction.
+    fn open(&self) -> Option<usize> {
+        let mut programs = self.programs.iter();
+        programs.position(|program| program.served.in_transaction())
+    }
+
+    fn step_outside(
+        &mut self,
+        program: usize,
+        rng: &mut Rng,
+        schema: &mut Schema,
+        trace: &mut Trace,
+    ) -> Step {
+        if !self.prepared.is_empty() && rng.chance(30) {
+            let name = self.prepared.swap_remove(rng.below(self.prepared.len()));
+            let word = rng.word(&["COMMIT", "COMMIT", "ROLLBACK"]);
+            // Not everybody may end it.
+            self.execute(0, &format!("{word} PREPARED '{name}'"), trace);
+            return Step::Rows;
+        }
         match rng.weighted(&[(80, 0), (14, 1), (3, 2), (2, 3), (1, 4)]) {
             2..=4 if self.keep_schema => {}
             1 if self.keep_closed => {}
@@ -145,7 +177,7 @@ impl Writer {
                 let mut changed = schema.clone();
                 self.alter(program, rng, &mut changed, trace);
                 self.change_rows(program, rng, &changed, trace);
-                if self.open.is_some() {
+                if self.programs[program].served.in_transaction() {
                     self.execute(program, "ROLLBACK", trace);
                 }
             }
@@ -154,7 +186,15 @@ impl Writer {
     }
 
     fn step_within(&mut self, program: usize, rng: &mut Rng, schema: &Schema, trace: &mut Trace) {
-        match rng.weighted(&[(55, 0), (16, 1), (8, 2), (9, 3), (6, 4), (6, 5)]) {
+        let savepoints = self.programs[program].savepoints;
+        let has_failed = self.programs[program].served.has_failed();
+        let verb = match has_failed {
+            false => rng.weighted(&[(55, 0), (16, 1), (8, 2), (9, 3), (6, 4), (6, 5), (4, 6)]),
+            // All else would be refused.
+            true if savepoints > 0 => rng.weighted(&[(3, 4), (1, 1)]),
+            true => rng.weighted(&[(2, 2), (1, 1)]),
+        };
+        match verb {
             0 => self.change_rows(program, rng, schema, trace),
             1 => {
                 self.execute(program, "COMMIT", trace);
@@ -164,19 +204,27 @@ impl Writer {
                 self.counts.rolled_back += 1;
             }
             3 => {
-                self.savepoints += 1;
-                self.execute(
-                    program,
-                    &format!("SAVEPOINT point{}", self.savepoints),
-                    trace,
-                );
+                let point = savepoints + 1;
+                self.execute(program, &format!("SAVEPOINT point{point}"), trace);
+                self.programs[program].savepoints = point;
                 self.change_rows(program, rng, schema, trace);
             }
-            verb if self.savepoints > 0 => {
-                let point = 1 + rng.below(self.savepoints);
-                let words = if verb == 4 { "ROLLBACK TO" } else { "RELEASE" };
+            4 | 5 if savepoints > 0 => {
+                let point = 1 + rng.below(savepoints);
+                let (words, left) = match verb {
+                    4 => ("ROLLBACK TO", point),
+                    _ => ("RELEASE", point - 1),
+                };
                 self.execute(program, &format!("{words} point{point}"), trace);
-                self.savepoints = if verb == 4 { point } else { point - 1 };
+                self.programs[program].savepoints = left;
+            }
+            6 if self.flavour.prepared_transactions => {
+                let name = format!("prepared {}", self.counts.prepared);
+                self.counts.prepared += 1;
+                let sql = format!("PREPARE TRANSACTION '{name}'");
+                if let Outcome::Done { .. } = self.execute(program, &sql, trace) {
+                    self.prepared.push(name);
+                }
             }
             _ => self.change_rows(program, rng, schema, trace),
         }
@@ -195,116 +243,54 @@ impl Writer {
         }
     }
 
-    /// Changes the schema of a table; returns which, if the database did it.
-    fn alter(
-        &mut self,
-        program: usize,
-        rng: &mut Rng,
-        schema: &mut Schema,
-        trace: &mut Trace,
-    ) -> Option<usize> {
-        let at = rng.below(schema.tables.len());
-        let serial = self.counts.altered;
-        self.counts.altered += 1;
-        let table = &mut schema.tables[at];
-        let sql = table.sql();
-        match rng.below(4) {
-            0 => {
-                let kind = Kind::Int;
-                let name = format!("added {serial}");
-                let default = literal(rng, kind);
-                let ddl = format!(
-                    "ALTER TABLE {sql} ADD COLUMN {} INTEGER DEFAULT {default}",
-                    quote(&name)
-                );
-                self.done(program, &ddl, trace)?;
-                table.columns.push(Column {
-                    name,
-                    kind,
-                    generated: false,
-                    loose: false,
-                });
-            }
-            1 => {
-                let column = rng.below(table.columns.len());
-                let name = format!("renamed {serial}");
-                let old = table.column(column);
-                let ddl = format!("ALTER TABLE {sql} RENAME COLUMN {old} TO {}", quote(&name));
-                self.done(program, &ddl, trace)?;
-                table.columns[column].name = name;
-            }
-            2 => {
-                let name = format!("table {serial}");
-                self.done(
-                    program,
-                    &format!("ALTER TABLE {sql} RENAME TO {}", quote(&name)),
-                    trace,
-                )?;
-                table.name = name;
-            }
-            _ => {
-                let column = table
-                    .columns
-                    .iter()
-                    .position(|c| c.name.starts_with("added "))?;
-                let ddl = format!("ALTER TABLE {sql} DROP COLUMN {}", table.column(column));
-                // Announced: SQLite refuses it while a trigger names the column, and capture names all columns.
-                if self.flavour.triggers_pin_columns {
-                    trace.note(format_args!("{ddl}; -- may be refused"));
-                    let served = &mut self.programs[program].served;
-                    if let Outcome::Refused(_) = served.execute(&ddl) {
-                        // Within a transaction, SQLite compiles the next statement as if the column were gone.
-                        served.execute(&format!("SELECT 1 FROM {sql}"));
-                        return None;
-                    }
-                    self.programs[program].shadow.execute(&ddl);
-                } else {
-                    self.done(program, &ddl, trace)?;
-                }
-                table.columns.remove(column);
-            }
-        }
-        Some(at)
-    }
-
-    fn done(&mut self, program: usize, sql: &str, trace: &mut Trace) -> Option<()> {
-        matches!(self.execute(program, sql, trace), Outcome::Done { .. }).then_some(())
-    }
-
     fn execute(&mut self, number: usize, sql: &str, trace: &mut Trace) -> Outcome {
+        let shadowed = self.has_shadow && !self.wild;
         let program = &mut self.programs[number];
+        let shadow = shadowed.then(|| program.shadow.execute(sql));
+        // A statement that has to wait for other programs is refused soon, because nobody else can go on in the meantime. Whether it
+        // has to, the shadow tells: who waits for Highwater only must get through.
+        let blocked = self.flavour.blocked.map(Outcome::Refused);
+        let must_pass = shadow.is_some() && shadow != blocked;
+        program.served.be_patient(must_pass);
+        if sql.starts_with("TRUNCATE") && program.served.sees_the_past() {
+            self.emptied_unseen = true;
+        }
         let served = program.served.execute(sql);
         trace.note(format_args!("program {number}: {sql}; -- {served:?}"));
         let within = program.served.in_transaction();
-        if self.has_shadow && !self.wild {
-            let shadow = program.shadow.execute(sql);
-            // Of several reasons to refuse a statement, each database may name another one.
-            let refused = |outcome| matches!(outcome, Outcome::Refused(_));
-            let both_refused = refused(served) && refused(shadow);
-            if let Outcome::Refused(code) = served
-                && !both_refused
-                && self.flavour.overlooked.contains(&code)
-            {
-                self.has_shadow = false;
-            } else {
-                assert!(
-                    served == shadow || both_refused,
-                    "outcome beside that of the database without Highwater; {sql}\nserved: {served:?} {}\nshadow: {shadow:?} {}",
-                    program.served.complaint(),
-                    program.shadow.complaint()
-                );
-                assert_eq!(
-                    within,
-                    program.shadow.in_transaction(),
-                    "transaction open after {sql}"
-                );
-            }
-        }
-        self.open = within.then_some(number);
         if !within {
-            self.savepoints = 0;
+            program.savepoints = 0;
+        }
+        if let Some(shadow) = shadow {
+            self.compare(number, sql, served, shadow);
         }
         served
+    }
+
+    /// Checks that a statement had the same outcome in both databases.
+    fn compare(&mut self, number: usize, sql: &str, served: Outcome, shadow: Outcome) {
+        let program = &self.programs[number];
+        // Of several reasons to refuse a statement, each database may name another one.
+        let both_refused = matches!((served, shadow), (Outcome::Refused(_), Outcome::Refused(_)));
+        let is_in = |codes: &[i64], outcome| matches!(outcome, Outcome::Refused(code) if codes.contains(&code));
+        let overlooked = is_in(self.flavour.overlooked, served)
+            || is_in(self.flavour.fickle, served)
+            || is_in(self.flavour.fickle, shadow);
+        if overlooked && !both_refused {
+            self.has_shadow = false;
+            return;
+        }
+        assert!(
+            served == shadow || both_refused,
+            "outcome beside that of the database without Highwater; {sql}\nserved: {served:?} {}\nshadow: {shadow:?} {}",
+            program.served.complaint(),
+            program.shadow.complaint()
+        );
+        assert_eq!(
+            program.served.in_transaction(),
+            program.shadow.in_transaction(),
+            "transaction open after {sql}"
+        );
     }
 
     /// Compares all rows with those of the shadow, if it got all statements.
@@ -317,15 +303,14 @@ impl Writer {
             return;
         }
         for table in &schema.tables {
-            let columns: Vec<String> = (0..table.columns.len())
-                .map(|at| table.column(at))
-                .collect();
-            let sql = format!(
-                "SELECT {0} FROM {1} ORDER BY {0}",
-                columns.join(", "),
-                table.sql()
-            );
-            let (served, shadow) = (lab.rows(Which::Served, &sql), lab.rows(Which::Shadow, &sql));
+            let columns: Vec<usize> = (0..table.columns.len()).collect();
+            let sql = format!("SELECT {} FROM {}", table.list(&columns), table.rows_sql());
+            let [served, shadow] = [Which::Served, Which::Shadow].map(|which| {
+                let rows = lab.rows(which, &sql).into_iter();
+                let mut rows: Vec<String> = rows.map(|row| format!("{row:?}")).collect();
+                rows.sort();
+                rows
+            });
             assert_eq!(
                 served, shadow,
                 "rows beside those of the database without Highwater: {sql}"

@@ -99,6 +99,12 @@ pub(super) fn to_tracking(
         });
     }
     columns.iter().find_map(|column| {
+        if column.generated == "v" {
+            return Some(format!(
+                "Its column {} is VIRTUAL, so that PostgreSQL does not have its value in the row before a change; make it STORED to have the table tracked.",
+                quote(&column.name)
+            ));
+        }
         let ty = types.unreadable(column.ty)?;
         Some(format!(
             "Its column {} holds the type {ty}, whose values cannot always be read back from their text; \

@@ -3,10 +3,10 @@
 //! What must hold: a fixed number of statements, however many tables there are; only what versions 13 to 18 have in common; every name is
 //! qualified or in `pg_catalog`, which is the whole search path of the caller.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tokio::try_join;
-use tokio_postgres::types::{Oid, ToSql, Type};
+use tokio_postgres::types::{Oid, Type};
 use tokio_postgres::{GenericClient, Row};
 
 /// Everything that may be served, by schema and name.
@@ -78,7 +78,8 @@ pub(super) struct RawColumn {
     pub(super) has_default: bool,
     /// `pg_attribute.attidentity`: `a`, `d` or nothing.
     pub(super) identity: String,
-    pub(super) is_generated: bool,
+    /// `pg_attribute.attgenerated`: `s`, `v` or nothing.
+    pub(super) generated: String,
     pub(super) collation: Oid,
 }
 
@@ -139,16 +140,20 @@ pub(super) async fn read<C: GenericClient + Sync>(
     let server = read_server(client).await?;
     let relations = read_relations(client).await?;
     let oids: Vec<Oid> = relations.iter().map(|relation| relation.oid).collect();
-    let (columns, (types, declared), indexes, foreign_keys, with_triggers, odd_partitions, fuzzy) =
-        try_join!(
-            read_columns(client, &oids),
-            read_types(client, &oids),
-            read_indexes(client, &oids),
-            read_foreign_keys(client),
-            read_triggers(client),
-            read_odd_partitions(client),
-            read_fuzzy_collations(client),
-        )?;
+    let (columns, indexes, foreign_keys, with_triggers, odd_partitions, fuzzy_collations) = try_join!(
+        read_columns(client, &oids),
+        read_indexes(client, &oids),
+        read_foreign_keys(client),
+        read_triggers(client),
+        read_odd_partitions(client),
+        read_fuzzy_collations(client),
+    )?;
+    let used: BTreeSet<(Oid, i32)> = columns
+        .values()
+        .flatten()
+        .map(|column| (column.ty, column.modifier))
+        .collect();
+    let (types, declared) = try_join!(read_types(client, &used), read_declared(client, &used))?;
     Ok(RawSchema {
         server,
         relations,
@@ -159,7 +164,7 @@ pub(super) async fn read<C: GenericClient + Sync>(
         foreign_keys,
         with_triggers,
         odd_partitions,
-        fuzzy_collations: fuzzy,
+        fuzzy_collations,
     })
 }
 
@@ -169,7 +174,7 @@ async fn read_server<C: GenericClient + Sync>(client: &C) -> Result<Server, toki
         SELECT current_setting('server_version_num')::int4, pg_is_in_recovery(),
             count(*) = 2, coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')), false)
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'highwater' AND c.relname IN ('meta', 'tracked_table') AND c.relkind = 'r'";
+        WHERE n.nspname = 'highwater' AND c.relname IN ('meta', 'tracked_table')";
     let row = client.query_typed_one(sql, &[]).await?;
     let exists: bool = row.try_get(2)?;
     Ok(Server {
@@ -230,7 +235,7 @@ async fn read_columns<C: GenericClient + Sync>(
     // Since version 18, `attnotnull` is also true for a constraint that was never checked against the rows.
     let sql = "
         SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
-            a.attnotnull AND v.conrelid IS NULL, a.atthasdef, a.attidentity::text, a.attgenerated <> '', a.attcollation
+            a.attnotnull AND v.conrelid IS NULL, a.atthasdef, a.attidentity::text, a.attgenerated::text, a.attcollation
         FROM unnest($1::oid[]) AS r (oid) JOIN pg_attribute AS a ON a.attrelid = r.oid
             LEFT JOIN pg_constraint AS v
                 ON v.contype = 'n' AND NOT v.convalidated AND v.conrelid = a.attrelid AND v.conkey[1] = a.attnum
@@ -246,7 +251,7 @@ async fn read_columns<C: GenericClient + Sync>(
             not_null: row.try_get(5)?,
             has_default: row.try_get(6)?,
             identity: row.try_get(7)?,
-            is_generated: row.try_get(8)?,
+            generated: row.try_get(8)?,
             collation: row.try_get(9)?,
         });
     }
@@ -256,16 +261,13 @@ async fn read_columns<C: GenericClient + Sync>(
     Ok(columns)
 }
 
-type Types = (HashMap<Oid, RawType>, HashMap<(Oid, i32), String>);
-
 async fn read_types<C: GenericClient + Sync>(
     client: &C,
-    oids: &[Oid],
-) -> Result<Types, tokio_postgres::Error> {
-    let types = "
+    used: &BTreeSet<(Oid, i32)>,
+) -> Result<HashMap<Oid, RawType>, tokio_postgres::Error> {
+    let sql = "
         WITH RECURSIVE used (oid) AS (
-            SELECT DISTINCT a.atttypid FROM unnest($1::oid[]) AS r (oid) JOIN pg_attribute AS a ON a.attrelid = r.oid
-                WHERE a.attnum > 0 AND NOT a.attisdropped
+            SELECT DISTINCT unnest($1::oid[])
             UNION
             SELECT part.oid FROM used JOIN pg_type AS t ON t.oid = used.oid CROSS JOIN LATERAL (
                 SELECT t.typbasetype AS oid WHERE t.typbasetype <> 0
@@ -281,16 +283,9 @@ async fn read_types<C: GenericClient + Sync>(
             EXISTS (SELECT FROM pg_cast AS c JOIN pg_proc AS p ON p.oid = c.castfunc
                 WHERE c.castsource = t.oid AND c.casttarget = 'text'::regtype AND p.pronamespace <> 'pg_catalog'::regnamespace)
         FROM used JOIN pg_type AS t ON t.oid = used.oid JOIN pg_namespace AS n ON n.oid = t.typnamespace";
-    let declared = "
-        SELECT d.atttypid, d.atttypmod, format_type(d.atttypid, d.atttypmod)
-        FROM (SELECT DISTINCT a.atttypid, a.atttypmod FROM unnest($1::oid[]) AS r (oid) JOIN pg_attribute AS a ON a.attrelid = r.oid
-            WHERE a.attnum > 0 AND NOT a.attisdropped) AS d";
-    let of_these: [(&(dyn ToSql + Sync), Type); 1] = [(&oids, Type::OID_ARRAY)];
-    let (types, declared) = try_join!(
-        client.query_typed(types, &of_these),
-        client.query_typed(declared, &of_these),
-    )?;
-    let types = types.iter().map(|row| {
+    let oids: Vec<Oid> = used.iter().map(|(oid, _)| *oid).collect();
+    let rows = client.query_typed(sql, &[(&oids, Type::OID_ARRAY)]).await?;
+    let types = rows.iter().map(|row| {
         let (element, is_array): (Oid, bool) = (row.try_get(8)?, row.try_get(9)?);
         let ty = RawType {
             schema: row.try_get(1)?,
@@ -306,13 +301,24 @@ async fn read_types<C: GenericClient + Sync>(
         };
         Ok((row.try_get(0)?, ty))
     });
-    let declared = declared
-        .iter()
-        .map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?)));
-    Ok((
-        types.collect::<Result<_, tokio_postgres::Error>>()?,
-        declared.collect::<Result<_, tokio_postgres::Error>>()?,
-    ))
+    types.collect()
+}
+
+async fn read_declared<C: GenericClient + Sync>(
+    client: &C,
+    used: &BTreeSet<(Oid, i32)>,
+) -> Result<HashMap<(Oid, i32), String>, tokio_postgres::Error> {
+    let sql = "SELECT d.ty, d.modifier, format_type(d.ty, d.modifier) FROM unnest($1::oid[], $2::int4[]) AS d (ty, modifier)";
+    let (types, modifiers): (Vec<Oid>, Vec<i32>) = used.iter().copied().unzip();
+    let rows = client
+        .query_typed(
+            sql,
+            &[(&types, Type::OID_ARRAY), (&modifiers, Type::INT4_ARRAY)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?)))
+        .collect()
 }
 
 async fn read_indexes<C: GenericClient + Sync>(

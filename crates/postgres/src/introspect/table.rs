@@ -161,7 +161,7 @@ fn supply(column: &RawColumn, domain_has_default: bool) -> Supply {
     match column.identity.as_str() {
         "a" => Supply::IdentityAlways,
         "d" => Supply::Identity,
-        _ if column.is_generated => Supply::Expression,
+        _ if !column.generated.is_empty() => Supply::Expression,
         _ if column.has_default || domain_has_default => Supply::Default,
         _ => Supply::None,
     }

@@ -6,6 +6,7 @@ mod kinds;
 mod relations;
 mod rights;
 mod types;
+mod versions;
 
 use highwater_core::{Table, Tracking};
 use highwater_throwaway::Database;

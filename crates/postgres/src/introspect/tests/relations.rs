@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use highwater_throwaway::Cluster;
 use tokio_postgres::Client;
 
-use super::{client, execute, load};
+use super::{client, execute, load, table};
 use crate::schema::Schema;
 
 /// One line a relation: `table(columns) -> table(columns)`, `*` before the end that is many, and its own position and that of its inverse.
@@ -112,4 +112,43 @@ async fn relations_of_tables() {
         &["a(id) <- *b(a)", "b(a) -> a(id)"],
     )
     .await;
+}
+
+/// A database that this project did not write.
+#[tokio::test(flavor = "multi_thread")]
+async fn chinook() {
+    let database = Cluster::shared().database().unwrap();
+    let mut client = client(&database, include_str!("chinook/tables.sql")).await;
+    let schema = load(&mut client).await.unwrap();
+    assert_eq!(schema.catalog.tables.len(), 11);
+    assert!(schema.facts.iter().all(|facts| facts.obstacle.is_none()));
+    assert_eq!(table(&schema, "playlist_track").key, [0, 1]);
+    assert_eq!(table(&schema, "track").columns[8].scale, Some(2));
+    assert_eq!(
+        dump(&schema).lines().collect::<Vec<_>>(),
+        [
+            "album(artist_id) -> artist(artist_id)",
+            "album(album_id) <- *track(album_id)",
+            "artist(artist_id) <- *album(artist_id)",
+            "customer(support_rep_id) -> employee(employee_id)",
+            "customer(customer_id) <- *invoice(customer_id)",
+            "employee(employee_id) <- *customer(support_rep_id)",
+            "employee(reports_to) -> employee(employee_id)",
+            "employee(employee_id) <- *employee(reports_to)",
+            "genre(genre_id) <- *track(genre_id)",
+            "invoice(customer_id) -> customer(customer_id)",
+            "invoice(invoice_id) <- *invoice_line(invoice_id)",
+            "invoice_line(invoice_id) -> invoice(invoice_id)",
+            "invoice_line(track_id) -> track(track_id)",
+            "media_type(media_type_id) <- *track(media_type_id)",
+            "playlist(playlist_id) <- *playlist_track(playlist_id)",
+            "playlist_track(playlist_id) -> playlist(playlist_id)",
+            "playlist_track(track_id) -> track(track_id)",
+            "track(track_id) <- *invoice_line(track_id)",
+            "track(track_id) <- *playlist_track(track_id)",
+            "track(album_id) -> album(album_id)",
+            "track(media_type_id) -> media_type(media_type_id)",
+            "track(genre_id) -> genre(genre_id)",
+        ]
+    );
 }

@@ -1,0 +1,158 @@
+//! What operators do with a database, each on a connection of its own.
+//!
+//! What must hold: nothing here needs a running service, and a running service notices what was done without being told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_core::store::StoreStatus;
+use highwater_core::tracking::{Ensured, Policy};
+use highwater_core::{Epoch, Error, Gone, SealKey, Snapshot};
+
+use crate::connect::Access;
+use crate::error::Fault;
+use crate::guard::{self, Question};
+use crate::pool::Pool;
+use crate::schema::Schema;
+use crate::snapshot::Position;
+use crate::{introspect, status, tracking};
+
+/// How long a check of a link may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Identity of a database and the keys that its links are sealed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Identity of the database.
+    pub epoch: Epoch,
+    /// Id of the key that seals.
+    pub current_key: u32,
+    /// Every key.
+    pub keys: Vec<SealKey>,
+}
+
+/// Brings the tracking in order: begins it where the policy says so, and begins it anew where it was damaged.
+///
+/// # Errors
+///
+/// [`Error::Unsupported`] if the URL or the policy cannot be followed, [`Error::Unavailable`] if the database cannot be reached, and what
+/// it refuses.
+pub async fn track(url: &str, policy: &Policy) -> Result<Ensured, Error> {
+    let mut client = Access::parse(url)?.connect().await?;
+    tracking::ensure(&mut client, policy).await
+}
+
+/// Ends the tracking of some tables, or removes every trace of Highwater. Returns the tables that were tracked.
+///
+/// # Errors
+///
+/// As [`track`].
+pub async fn untrack(url: &str, tables: Option<&[String]>) -> Result<Vec<String>, Error> {
+    let mut client = Access::parse(url)?.connect().await?;
+    tracking::untrack(&mut client, tables).await
+}
+
+/// The statements with which an owner of the tables would bring the tracking in order, and what to grant to a role that only serves.
+///
+/// # Errors
+///
+/// As [`track`].
+pub async fn print_sql(url: &str, policy: &Policy, role: Option<&str>) -> Result<String, Error> {
+    let mut client = Access::parse(url)?.connect().await?;
+    tracking::print_sql(&mut client, policy, role).await
+}
+
+/// What an operator wants to know of each table's history.
+///
+/// # Errors
+///
+/// As [`track`].
+pub async fn status(url: &str) -> Result<StoreStatus, Error> {
+    let mut client = Access::parse(url)?.connect().await?;
+    status::load(&mut client).await
+}
+
+/// Identity and keys; `None` if nothing in the database was ever tracked.
+///
+/// # Errors
+///
+/// As [`track`].
+pub async fn meta(url: &str) -> Result<Option<Meta>, Error> {
+    let mut client = Access::parse(url)?.connect().await?;
+    let meta = introspect::load(&mut client).await?.meta;
+    Ok(meta.map(|meta| Meta {
+        epoch: meta.epoch,
+        current_key: meta.current_key,
+        keys: meta.keys,
+    }))
+}
+
+/// Why the snapshots that a link holds cannot be answered, for an operator who inspects it: the incarnation is that of the link's table.
+/// `None` if they can.
+///
+/// # Errors
+///
+/// As [`track`].
+pub async fn gone(
+    url: &str,
+    incarnation: u64,
+    snapshots: &[&Snapshot],
+) -> Result<Option<Gone>, Error> {
+    let pool = Arc::new(Pool::new(Access::parse(url)?, 1, CHECK_TIMEOUT));
+    let mut session = pool.session().await?;
+    let schema = introspect::load(&mut session).await?;
+    session.done();
+    let Some(table) = position(&schema, incarnation) else {
+        return Ok(Some(Gone::Recreated));
+    };
+    for snapshot in snapshots {
+        let lo = match Position::decode(snapshot) {
+            Ok(position) => position,
+            Err(gone) => return Ok(Some(gone)),
+        };
+        let question = Question {
+            schema: &schema,
+            table,
+            tables: BTreeSet::from([table]),
+            lo: Some(&lo),
+            hi: None,
+        };
+        match guard::open(&pool, &question).await {
+            Ok(_) => {}
+            Err(Fault::Told(Error::Gone(gone))) => return Ok(Some(gone)),
+            Err(fault) => return Err(fault.tell()),
+        }
+    }
+    Ok(None)
+}
+
+fn position(schema: &Schema, incarnation: u64) -> Option<usize> {
+    schema.facts.iter().position(|facts| {
+        facts
+            .tracked
+            .as_ref()
+            .is_some_and(|tracked| tracked.incarnation.cast_unsigned() == incarnation)
+    })
+}
+
+/// What a snapshot says to a person.
+pub fn describe_snapshot(snapshot: &Snapshot) -> String {
+    match Position::decode(snapshot) {
+        Ok(position) => describe(&position),
+        Err(gone) => gone.to_string(),
+    }
+}
+
+fn describe(position: &Position) -> String {
+    let xip: Vec<String> = position.visible.xip.iter().map(i64::to_string).collect();
+    let in_progress = if xip.is_empty() {
+        String::new()
+    } else {
+        format!(" except {}", xip.join(", "))
+    };
+    format!(
+        "transactions before {}{in_progress}, anchored at tick {} ({:08x})",
+        position.visible.xmax, position.anchor.tick, position.anchor.nonce
+    )
+}

@@ -1,0 +1,277 @@
+//! How the changes of a table are captured: undo records, written by triggers in the transaction of the change.
+//!
+//! # What an undo record must say
+//!
+//! For each key that a transaction touches, the record with the smallest `seq` among the transaction's records of that key must show the row
+//! as it was **before the transaction**, or its absence. Row locks and unique indexes order the transactions that touch one key, and a record is
+//! written after the change, so `seq` orders their records too. More records of the key, after the first, are harmless.
+//!
+//! # Two ways to write them
+//!
+//! *By row* ([`row`]): an `AFTER … FOR EACH ROW` trigger sees the old version with its `xmin`. If this transaction made that version,
+//! the key has its record already, or somebody else will write it; else the version **is** the row before the transaction. The only
+//! trouble is that a statement inside a trigger or function may be captured before the statement around it: it may find a key free
+//! because the outer statement has just removed the row, and write "absent" first. Therefore an image removes what the same
+//! transaction wrote about the absence of its key.
+//!
+//! *By statement* ([`statement`]): `AFTER … FOR EACH STATEMENT` triggers with transition tables cost a third, but see no `xmin`. The old
+//! versions of one statement are those from before the statement, which suffices as long as statements are captured one after the
+//! other. So each statement announces itself (`BEFORE … FOR EACH STATEMENT`, `highwater.statement_begins()` in `own_schema/functions.sql`), and while one
+//! statement is under way on the table, every row that belongs to another statement is captured by row: `WHEN` compares the
+//! announcement with the row's own operation and trigger depth. Rows that need it because of that:
+//!
+//! - of statements in functions that a statement calls (also from defaults, generated columns, policies), and in application triggers;
+//! - of foreign-key actions that hit the table that the statement changes: PostgreSQL appends them to the transition tables of the outer
+//!   statement. If such a row version was made by this transaction, nobody can tell whether the statement made it; the trigger marks the
+//!   announcement, and the older links of the table end (`highwater.lost`). That takes one statement that changes a table both
+//!   directly and through a foreign key, and the same row twice;
+//! - of logical replication and of parents in an inheritance tree, which fire no statement triggers of the table at all.
+//!
+//! `INSERT … ON CONFLICT DO UPDATE`, `MERGE` and `WITH` announce several operations for one statement. They are told from nested ones by the
+//! call stack (`PG_CONTEXT`), which is longer for these.
+//!
+//! All triggers are `ENABLE ALWAYS`: `session_replication_role = replica` switches capture off for nobody.
+//!
+//! # What must hold for every writer
+//!
+//! Nothing here may make a write fail. Key columns are named in the functions, so each function asks first whether they still have their
+//! names (PL/pgSQL plans a statement when it is first reached); after a change of the table nothing is logged until tracking begins anew, and
+//! nothing need be, because `highwater.layout()` ends all older links. The functions run with the rights of those who track and with a
+//! search path of their own, so writers need no rights on the schema and cannot put functions of their own in between.
+//!
+//! What is deliberately absent: which tables are tracked, and when ([`crate::tracking`]).
+
+mod row;
+mod statement;
+mod truncate;
+
+use highwater_sql::postgres::{ColumnLayout, Family};
+
+use crate::connect::OUTPUT_SETTINGS;
+use crate::schema::{Capture, TableFacts, quote};
+
+/// Begins the name of every trigger and is followed by what it does.
+pub(crate) const TRIGGER_PREFIX: &str = "highwater_";
+
+/// A table to capture.
+#[derive(Clone, Debug)]
+pub(crate) struct Target<'a> {
+    /// Of its tracking.
+    pub(crate) id: i32,
+    /// The table.
+    pub(crate) facts: &'a TableFacts,
+    /// One for each column of the table.
+    pub(crate) columns: &'a [ColumnLayout],
+    /// Its partitions on all levels; empty for a table that is not partitioned.
+    pub(crate) leaves: Vec<Leaf>,
+}
+
+/// A table below a partitioned one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    pub(crate) relation: u32,
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    /// Whether its columns have the order of the root's.
+    pub(crate) is_in_order: bool,
+}
+
+/// The statements that make the history of a table.
+pub(crate) fn history(target: &Target<'_>) -> Vec<String> {
+    let id = target.id;
+    let unlogged = if target.facts.unlogged {
+        "UNLOGGED "
+    } else {
+        ""
+    };
+    let columns = target
+        .key_names()
+        .map(|k| format!("{k} text COLLATE \"C\" NOT NULL, "));
+    let mut sql = vec![
+        format!(
+            "CREATE {unlogged}TABLE highwater.history_{id}(seq bigint GENERATED ALWAYS AS IDENTITY, xid bigint NOT NULL, {}old text)",
+            columns.collect::<String>()
+        ),
+        format!("CREATE UNIQUE INDEX history_{id}_xid ON highwater.history_{id}(xid, seq)"),
+        format!(
+            "CREATE INDEX history_{id}_key ON highwater.history_{id}({}, xid, seq)",
+            target.key_list()
+        ),
+    ];
+    if target.facts.unlogged {
+        sql.push(format!(
+            "INSERT INTO highwater.sentinel VALUES ({}) ON CONFLICT DO NOTHING",
+            target.facts.relation
+        ));
+    }
+    sql
+}
+
+/// The statements that make the functions and triggers of a table. Its history exists already.
+pub(crate) fn triggers(target: &Target<'_>) -> Vec<String> {
+    let mut sql = vec![row::function(target)];
+    if target.facts.capture == Capture::Statement {
+        sql.extend(statement::functions(target));
+        sql.extend(statement::triggers(target));
+    }
+    sql.extend(row::triggers(target));
+    sql.extend(truncate::objects(target));
+    sql
+}
+
+/// The statements that remove the functions and the history of a table, and with the functions all triggers.
+pub(crate) fn drop_all(id: i32) -> Vec<String> {
+    let functions = ["row", "insert", "update", "delete", "truncate"];
+    let mut sql: Vec<String> = functions
+        .iter()
+        .map(|name| format!("DROP FUNCTION IF EXISTS highwater.{name}_{id}() CASCADE"))
+        .collect();
+    sql.push(format!("DROP TABLE IF EXISTS highwater.history_{id}"));
+    sql
+}
+
+impl Target<'_> {
+    /// `k0`, `k1`, …: the columns of the key in the history.
+    fn key_names(&self) -> impl Iterator<Item = String> {
+        (0..self.facts.key.len()).map(|i| format!("k{i}"))
+    }
+
+    /// `k0, k1`
+    fn key_list(&self) -> String {
+        self.key_names().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The key of a row of a relation (or of `OLD`, `NEW`), as the history spells it.
+    fn key_texts(&self, row: &str) -> Vec<String> {
+        let texts = self.facts.key.iter();
+        texts
+            .map(|k| format!("{row}.{}::text", quote(&k.name)))
+            .collect()
+    }
+
+    /// That a record of the history (`h`) has the key of a row.
+    fn is_of(&self, row: &str) -> String {
+        let texts = self.key_texts(row);
+        let equal = self
+            .key_names()
+            .zip(&texts)
+            .map(|(k, text)| format!("h.{k} = {text}"));
+        equal.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// That two rows have the same key, for the history.
+    fn same_key(&self, one: &str, other: &str) -> String {
+        let equal = self.facts.key.iter().map(|k| {
+            let name = quote(&k.name);
+            if is_exact(&self.columns[k.column]) {
+                format!("{one}.{name} = {other}.{name}")
+            } else {
+                format!("{one}.{name}::text COLLATE \"C\" = {other}.{name}::text COLLATE \"C\"")
+            }
+        });
+        equal.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// That the columns of the key still have their names.
+    fn is_as_known(&self) -> String {
+        let columns = self.facts.key.iter().map(|k| {
+            format!(
+                "(pg_identify_object_as_address(1259, {}, {})).object_names[3] = {}",
+                self.facts.relation,
+                k.attnum,
+                literal(&k.name)
+            )
+        });
+        columns.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// A trigger function of the table.
+    fn function(&self, name: &str, function: &Function<'_>) -> String {
+        let Function {
+            declare,
+            begin,
+            log,
+        } = function;
+        let settings: String = self
+            .settings()
+            .map(|(k, v)| format!(" SET {k} = '{v}'"))
+            .collect();
+        let text = format!(
+            "#variable_conflict use_variable
+DECLARE
+    mine bigint;
+{declare}BEGIN
+{begin}    IF {} THEN
+        mine := pg_current_xact_id()::text::bigint;
+{log}    END IF;
+{}    RETURN NULL;
+END
+",
+            self.is_as_known(),
+            crate::wake::ddl::CHECK,
+        );
+        let tag = tag_outside(&text);
+        format!(
+            "CREATE FUNCTION highwater.{name}_{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
+             SET search_path = pg_catalog, pg_temp{settings} AS {tag}\n{text}{tag}",
+            self.id,
+        )
+    }
+
+    /// Settings on which the text of a row depends: only these, because each costs every call of a function.
+    fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        OUTPUT_SETTINGS.into_iter().filter(|(setting, _)| {
+            self.columns.iter().any(|column| match column.family {
+                Family::Boolean
+                | Family::Integer
+                | Family::Numeric
+                | Family::Text
+                | Family::Uuid
+                | Family::Time => false,
+                Family::Float => *setting == "extra_float_digits",
+                Family::Date | Family::Timestamp => *setting == "DateStyle",
+                Family::TimestampTz => matches!(*setting, "DateStyle" | "TimeZone"),
+                Family::Interval => *setting == "IntervalStyle",
+                Family::Bytea => *setting == "bytea_output",
+                Family::Other => column.ty != "pg_catalog.jsonb",
+            })
+        })
+    }
+}
+
+/// What distinguishes one trigger function from another.
+struct Function<'a> {
+    /// Declarations of variables besides `mine`, the transaction.
+    declare: &'a str,
+    /// What it does in any case.
+    begin: &'a str,
+    /// What it does if the key still has its names.
+    log: &'a str,
+}
+
+/// Whether values are equal exactly if their texts are, so that the type's own (and faster) equality will do.
+fn is_exact(column: &ColumnLayout) -> bool {
+    !column.coarse
+        && matches!(
+            column.family,
+            Family::Boolean | Family::Integer | Family::Text | Family::Uuid
+        )
+}
+
+/// Quotes a string for SQL.
+pub(crate) fn literal(text: &str) -> String {
+    if text.contains('\\') {
+        format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+}
+
+/// A dollar quote that the text does not contain: names of tables may look like anything.
+fn tag_outside(text: &str) -> String {
+    let mut tag = "$highwater$".to_owned();
+    while text.contains(tag.trim_end_matches('$')) {
+        tag.insert(tag.len() - 1, '_');
+    }
+    tag
+}

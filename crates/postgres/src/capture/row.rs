@@ -1,0 +1,132 @@
+//! Capture by row.
+
+use super::statement::OPERATIONS;
+use super::{Function, Target};
+use crate::schema::{Capture, Kind};
+
+pub(super) fn function(target: &Target<'_>) -> String {
+    let (id, keys) = (target.id, target.key_list());
+    let by_statement = target.facts.capture == Capture::Statement;
+    let old_key = target.key_texts("OLD").join(", ");
+    let new_key = target.key_texts("NEW").join(", ");
+    let record = format!("INSERT INTO highwater.history_{id}(xid, {keys}, old)");
+    let image = image(target);
+    let is_of_old = target.is_of("OLD");
+    // Where every absence is written by this very function, it knows whether there was any in this transaction.
+    let correct_if = if by_statement { "true" } else { "since <> ''" };
+    let note_if = if by_statement {
+        format!("coalesce(since, '') = '' AND current_setting('highwater.t{id}', true) <> ''")
+    } else {
+        "coalesce(since, '') = ''".to_owned()
+    };
+    let shared = if by_statement {
+        format!(
+            "            ELSIF strpos(split_part(split_part(state, ':', 2), '@', 1), left(TG_OP, 1)) > 0 AND strpos(split_part(state, ',', 2), left(TG_OP, 1)) = 0 THEN
+                -- The row is in the transition tables of the outer statement, too.
+                state := set_config('highwater.t{id}', regexp_replace(state, '^([^,!]*)!?', '\\1!'), true);\n"
+        )
+    } else {
+        String::new()
+    };
+    let doubt = doubt(target);
+    let declare = format!(
+        "    state text := current_setting('highwater.t{id}', true);
+    since text := current_setting('highwater.p{id}', true);
+    is_own boolean;
+    has_moved boolean := TG_OP = 'INSERT';
+    absent_seq bigint;\n"
+    );
+    let body = format!(
+        "        IF TG_OP <> 'INSERT' THEN
+            is_own := highwater.is_own(OLD.xmin, mine);
+            IF is_own IS NULL AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old}) THEN
+                INSERT INTO highwater.lost(id) VALUES ({id});
+            END IF;
+            IF NOT is_own THEN
+                IF {correct_if} THEN
+                    DELETE FROM highwater.history_{id} AS h WHERE h.xid = mine AND h.old IS NULL AND {is_of_old};
+                END IF;
+                {record} VALUES (mine, {old_key}, {image});
+{doubt}{shared}            END IF;
+            IF TG_OP = 'UPDATE' THEN
+                has_moved := NOT ({});
+            END IF;
+        END IF;
+        IF has_moved THEN
+            {record} VALUES (mine, {new_key}, NULL) RETURNING seq INTO absent_seq;
+            IF {note_if} THEN
+                since := set_config('highwater.p{id}', absent_seq::text, true);
+            END IF;
+        END IF;\n",
+        target.same_key("OLD", "NEW"),
+    );
+    target.function(
+        "row",
+        &Function {
+            declare: &declare,
+            begin: "",
+            log: &body,
+        },
+    )
+}
+
+/// The old version in the order of the columns of the table.
+fn image(target: &Target<'_>) -> String {
+    if target.facts.kind != Kind::Partitioned {
+        return "OLD::text".to_owned();
+    }
+    let known: Vec<String> = target
+        .leaves
+        .iter()
+        .filter(|leaf| leaf.is_in_order)
+        .map(|leaf| leaf.relation.to_string())
+        .collect();
+    format!(
+        "CASE WHEN TG_RELID = ANY ('{{{}}}'::oid[]) THEN OLD::text ELSE highwater.image({}, TG_RELID, OLD::text) END",
+        known.join(","),
+        target.facts.relation
+    )
+}
+
+/// A partition that came after this function was made may have been filled before, which only its rows' creators know.
+fn doubt(target: &Target<'_>) -> String {
+    if target.facts.kind != Kind::Partitioned {
+        return String::new();
+    }
+    let known: Vec<String> = target
+        .leaves
+        .iter()
+        .map(|leaf| leaf.relation.to_string())
+        .collect();
+    format!(
+        "                IF TG_RELID <> ALL ('{{{}}}'::oid[]) THEN
+                    INSERT INTO highwater.doubt(id, leaf) VALUES ({}, TG_RELID);
+                END IF;\n",
+        known.join(","),
+        target.id
+    )
+}
+
+pub(super) fn triggers(target: &Target<'_>) -> Vec<String> {
+    let (id, table) = (target.id, target.facts.qualified());
+    if target.facts.capture == Capture::Row {
+        return vec![
+            format!(
+                "CREATE TRIGGER highwater_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION highwater.row_{id}()"
+            ),
+            format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_row"),
+        ];
+    }
+    let mut sql = Vec::new();
+    for (operation, letter) in OPERATIONS {
+        let name = format!("highwater_row_{}", operation.to_lowercase());
+        sql.push(format!(
+            "CREATE TRIGGER {name} AFTER {operation} ON {table} FOR EACH ROW \
+             WHEN ((pg_catalog.current_setting('highwater.t{id}', true) OPERATOR(pg_catalog.~~) \
+             (('%:%{letter}%@'::pg_catalog.text) OPERATOR(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text)) IS NOT TRUE) \
+             EXECUTE FUNCTION highwater.row_{id}()"
+        ));
+        sql.push(format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"));
+    }
+    sql
+}

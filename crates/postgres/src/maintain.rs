@@ -1,0 +1,198 @@
+//! What has to be done from time to time, on one node at a time.
+//!
+//! - Ticks ([`tick`]): the snapshot of the moment, with its time. Standbys serve the newest one that they know; links name one as their
+//!   anchor; and they tell what is old enough to be forgotten.
+//! - Pruning ([`prune`]): history that is older than the retention.
+//! - Keys ([`keys`]): a new one seals from time to time.
+//! - The schema is looked at, so that new and altered tables are tracked although nobody asks.
+//!
+//! What must hold: every step is one short transaction that first takes the lock and then looks whether the step is still to be done, so any
+//! number of nodes may try, none depends on another, and a pooler may stand between. Whoever dies leaves nothing behind.
+//! What is deliberately absent: a leader that is elected. Where nothing may be written (a standby, a role without the rights), nothing is
+//! done and nothing is complained of.
+
+mod keys;
+mod prune;
+mod tick;
+
+use std::mem::Discriminant;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use highwater_core::Error;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_postgres::{IsolationLevel, Transaction};
+
+use crate::error::Fault;
+use crate::pool::{Pool, Session};
+use crate::store::{Inner, PostgresStore};
+
+/// Who does a step holds this advisory lock until the end of its transaction.
+const LOCK: i64 = 0x6877_6d61_696e; // "hwmain"
+/// How often it is looked whether a tick is due: so old may be what a standby serves.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the schema is looked at.
+const SCHEMA_INTERVAL: Duration = Duration::from_secs(10);
+/// How often everything else is done.
+const ROUND_INTERVAL: Duration = Duration::from_secs(60);
+
+/// [`PostgresStore::maintain`].
+pub(crate) async fn run(store: Weak<PostgresStore>) {
+    let mut interval = tokio::time::interval(TICK_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut maintenance = Maintenance::default();
+    let mut troubles = Troubles::default();
+    loop {
+        interval.tick().await;
+        let Some(store) = store.upgrade() else { return };
+        let done = maintenance.go_on(&store.inner).await;
+        troubles.tell(done);
+    }
+}
+
+impl PostgresStore {
+    /// One round of [`Self::maintain`], with everything that is due.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says; nothing is lost, and the next round does what this one could not.
+    pub async fn maintain_once(&self) -> Result<(), Error> {
+        let mut maintenance = Maintenance {
+            tick_spacing: Duration::ZERO,
+            ..Maintenance::default()
+        };
+        maintenance.go_on(&self.inner).await
+    }
+}
+
+/// What a node remembers of its own rounds.
+struct Maintenance {
+    /// Two ticks are at least so far apart.
+    tick_spacing: Duration,
+    quiet: tick::Quiet,
+    pruned: prune::Pruned,
+    /// Whether this role may maintain this database, as far as is known.
+    is_able: bool,
+    schema_at: Instant,
+    round_at: Instant,
+}
+
+impl Default for Maintenance {
+    fn default() -> Self {
+        let now = Instant::now();
+        Maintenance {
+            tick_spacing: TICK_INTERVAL,
+            quiet: tick::Quiet::default(),
+            pruned: prune::Pruned::default(),
+            is_able: false,
+            schema_at: now,
+            round_at: now,
+        }
+    }
+}
+
+impl Maintenance {
+    /// Does what is due now.
+    async fn go_on(&mut self, inner: &Inner) -> Result<(), Error> {
+        let now = Instant::now();
+        if now >= self.schema_at {
+            self.schema_at = now + SCHEMA_INTERVAL;
+            let schema = inner.current().await?;
+            // Where nothing is tracked, there is nothing to look after.
+            self.is_able = schema.meta.is_some() && is_able(&inner.pool).await?;
+        }
+        if self.is_able {
+            tick::record(&inner.pool, self.tick_spacing, &mut self.quiet).await?;
+        }
+        if now >= self.round_at {
+            self.round_at = now + ROUND_INTERVAL;
+            if self.is_able {
+                if keys::rotate(&inner.pool).await? {
+                    tracing::info!("a new key seals links from now on; older links stay valid");
+                }
+                prune::prune(&inner.pool, inner.retention, &mut self.pruned).await?;
+            }
+            // Another node may have made it.
+            inner.refresh_keys().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether this role may maintain this database.
+async fn is_able(pool: &Arc<Pool>) -> Result<bool, Error> {
+    let session = pool.live_session().await?;
+    let sql = "SELECT NOT pg_catalog.pg_is_in_recovery() AND pg_catalog.current_setting('transaction_read_only') = 'off' \
+        AND pg_catalog.has_table_privilege('highwater.tick', 'INSERT') AND pg_catalog.has_table_privilege('highwater.tick', 'DELETE') \
+        AND pg_catalog.has_table_privilege('highwater.seal_key', 'INSERT') AND pg_catalog.has_table_privilege('highwater.meta', 'UPDATE') \
+        AND pg_catalog.has_table_privilege('highwater.registered', 'UPDATE')";
+    let able = async {
+        session
+            .query_typed(sql, &[])
+            .await?
+            .first()
+            .map_or(Ok(false), |row| row.try_get(0))
+    };
+    let able = able.await.map_err(|error| Fault::from(error).tell())?;
+    session.done();
+    Ok(able)
+}
+
+/// Does one step in a transaction of its own. `None` if another node is at work.
+async fn step<T>(
+    pool: &Arc<Pool>,
+    work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Error> {
+    let mut session = pool.live_session().await?;
+    let result = step_in(&mut session, pool.settings(), work).await;
+    if result.is_ok() {
+        session.done();
+    }
+    result.map_err(Fault::tell)
+}
+
+async fn step_in<T>(
+    session: &mut Session,
+    settings: &str,
+    work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    let transaction = session
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .read_only(false)
+        .start()
+        .await?;
+    transaction.batch_execute(settings).await?;
+    let lock = format!("SELECT pg_catalog.pg_try_advisory_xact_lock({LOCK})");
+    let is_ours: bool = transaction.query_typed_one(&lock, &[]).await?.try_get(0)?;
+    let result = if is_ours {
+        Some(work(&transaction).await?)
+    } else {
+        None
+    };
+    transaction.commit().await?;
+    Ok(result)
+}
+
+/// Tells each kind of trouble once, until all is well again.
+#[derive(Default)]
+struct Troubles {
+    told: Vec<Discriminant<Error>>,
+}
+
+impl Troubles {
+    fn tell(&mut self, done: Result<(), Error>) {
+        match done {
+            Ok(()) => self.told.clear(),
+            Err(error) => {
+                let kind = std::mem::discriminant(&error);
+                if self.told.contains(&kind) {
+                    tracing::debug!(%error, "the history still cannot be maintained");
+                } else {
+                    self.told.push(kind);
+                    tracing::warn!(%error, "the history cannot be maintained now; trying again later");
+                }
+            }
+        }
+    }
+}

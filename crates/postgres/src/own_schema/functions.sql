@@ -1,0 +1,212 @@
+-- Which database this is: system, database, Highwater's tables in it, timeline. What a standby computes for the timeline comes late, so it
+-- takes what the primary wrote.
+CREATE OR REPLACE FUNCTION highwater.identity() RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+BEGIN
+    RETURN concat_ws('/',
+        (SELECT system_identifier FROM pg_control_system()),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        'highwater.meta'::regclass::oid,
+        CASE WHEN pg_is_in_recovery()
+            THEN (SELECT split_part(m.identity, '/', 4) FROM highwater.meta AS m)
+            ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8)
+        END);
+END
+$highwater$;
+
+-- A digest of everything on which the exactness of a table's history depends; NULL if there is no such table. The xmin of a catalog's row shows
+-- that something was changed and changed back in the meantime.
+CREATE OR REPLACE FUNCTION highwater.layout(relation oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    described text;
+    has_own_types boolean;
+    kind "char";
+    persistence "char";
+    has_descendants boolean;
+BEGIN
+    SELECT concat_ws(' ', n.nspname, c.relname, c.relkind, c.relpersistence), c.relkind, c.relpersistence, c.relhassubclass
+    INTO described, kind, persistence, has_descendants
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = relation;
+    IF described IS NULL OR persistence = 'u' AND pg_is_in_recovery() THEN
+        RETURN NULL;
+    END IF;
+    SELECT concat_ws(' ', described, string_agg(
+            concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attgenerated, a.xmin),
+            ',' ORDER BY a.attnum)),
+        bool_or(a.atttypid >= 16384)
+    INTO described, has_own_types
+    FROM pg_attribute AS a
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped;
+    SELECT concat_ws(' ', described,
+        (SELECT string_agg(concat_ws(' ', coalesce(k.oid, i.indexrelid), i.indkey, i.indclass, i.indcollation, i.indisprimary, i.indisvalid, i.indimmediate),
+                ',' ORDER BY i.indexrelid)
+            FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conrelid = relation AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
+            WHERE i.indrelid = relation AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL),
+        (SELECT string_agg(concat_ws(' ', t.oid, t.tgenabled, t.xmin), ',' ORDER BY t.oid)
+            FROM pg_trigger AS t
+            WHERE t.tgrelid = relation AND t.tgname >= 'highwater_' AND t.tgname < 'highwater`'))
+    INTO described;
+    IF kind = 'p' THEN
+        described := concat_ws(' ', described, highwater.layout_of_leaves(relation));
+    ELSIF has_descendants AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = relation) THEN
+        described := concat_ws(' ', described, 'inherited');
+    END IF;
+    IF has_own_types THEN
+        described := concat_ws(' ', described, highwater.layout_of_types(relation));
+    END IF;
+    IF persistence = 'u' AND NOT EXISTS (SELECT FROM highwater.sentinel AS s WHERE s.relation = layout.relation) THEN
+        described := concat_ws(' ', described, 'emptied');
+    END IF;
+    -- The encoding of the database does not matter, nor whether MD5 is allowed.
+    RETURN to_hex(hashtextextended(described COLLATE "C", 0)) || to_hex(hashtextextended(described COLLATE "C", 1));
+END
+$highwater$;
+
+-- The partitions of a table, with our triggers.
+CREATE OR REPLACE FUNCTION highwater.layout_of_leaves(relation oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+BEGIN
+    RETURN (WITH RECURSIVE tree(relation, attached) AS (
+            SELECT i.inhrelid, i.xmin FROM pg_inherits AS i WHERE i.inhparent = layout_of_leaves.relation
+            UNION ALL
+            SELECT i.inhrelid, i.xmin FROM tree JOIN pg_inherits AS i ON i.inhparent = tree.relation
+        )
+        SELECT string_agg(concat_ws(' ', tree.relation, tree.attached, c.relkind, c.relpersistence,
+            (SELECT string_agg(concat_ws(' ', t.oid, t.tgenabled, t.xmin), ',' ORDER BY t.oid)
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = tree.relation AND t.tgname >= 'highwater_' AND t.tgname < 'highwater`')),
+            ',' ORDER BY tree.relation)
+        FROM tree JOIN pg_class AS c ON c.oid = tree.relation);
+END
+$highwater$;
+
+-- The types of a table's columns that are not PostgreSQL's own, and what these consist of.
+CREATE OR REPLACE FUNCTION highwater.layout_of_types(relation oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+BEGIN
+    RETURN (WITH RECURSIVE used(type) AS (
+            SELECT a.atttypid FROM pg_attribute AS a
+            WHERE a.attrelid = layout_of_types.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384
+            UNION
+            SELECT part.type
+            FROM used JOIN pg_type AS t ON t.oid = used.type
+            CROSS JOIN LATERAL (
+                SELECT t.typelem UNION ALL SELECT t.typbasetype
+                UNION ALL SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid
+                UNION ALL SELECT a.atttypid FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+            ) AS part(type)
+            WHERE part.type >= 16384
+        )
+        SELECT string_agg(concat_ws(' ', t.oid, t.typtype, t.typbasetype, t.typtypmod, t.typnotnull, t.typcollation,
+            (SELECT string_agg(concat_ws(' ', e.oid, e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid),
+            (SELECT string_agg(concat_ws(' ', k.oid, k.xmin), ',' ORDER BY k.oid) FROM pg_constraint AS k WHERE k.contypid = t.oid),
+            (SELECT string_agg(concat_ws(' ', a.attnum, a.atttypid, a.atttypmod, a.xmin), ',' ORDER BY a.attnum)
+                FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped)),
+            ',' ORDER BY t.oid)
+        FROM used JOIN pg_type AS t ON t.oid = used.type);
+END
+$highwater$;
+
+-- The setting highwater.t<id> names the statements of the transaction that change the table and are not captured yet:
+--
+--     <length of the call stack>:<letters>@<trigger depth>[!][,<letters>]
+--
+-- The letters before the @ (I, U, D) belong to one statement, whose transition tables will be captured when it ends (an INSERT with
+-- ON CONFLICT DO UPDATE, a MERGE and a WITH have several). Those after the comma belong to statements inside of it, in functions or
+-- triggers: their rows are captured one by one. The exclamation mark says that the outer statement's transition tables have got a row
+-- version of which nobody knows whether it is older than the statement. The capture module of the program has the whole story.
+CREATE OR REPLACE FUNCTION highwater.statement_begins() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    setting text := 'highwater.t' || TG_ARGV[0];
+    state text := current_setting(setting, true);
+    letter text := left(TG_OP, 1);
+    stack text;
+BEGIN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    IF current_setting('session_replication_role') = 'replica' THEN
+        -- What is applied from elsewhere does not announce its statements, so everything inside of it has to be captured row by row.
+        state := CASE WHEN coalesce(state, '') = '' THEN '0:@0,' WHEN strpos(state, ',') = 0 THEN state || ',' ELSE state END || letter;
+    ELSIF coalesce(state, '') = '' THEN
+        state := length(stack) || ':' || letter || '@' || pg_trigger_depth() - 1;
+    ELSIF split_part(state, ':', 1) = length(stack)::text AND strpos(split_part(state, '@', 1), letter) = 0 THEN
+        -- The same place in the same programs: the same statement.
+        state := overlay(state PLACING letter || '@' FROM strpos(state, '@') FOR 1);
+    ELSE
+        state := CASE WHEN strpos(state, ',') = 0 THEN state || ',' ELSE state END || letter;
+    END IF;
+    state := set_config(setting, state, true);
+    RETURN NULL;
+END
+$highwater$;
+
+-- Whether the transition tables of the statement that ends have to be captured. The triggers decide the common case themselves.
+CREATE OR REPLACE FUNCTION highwater.statement_ends(id integer, letter text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    setting text := 'highwater.t' || id;
+    since_setting text := 'highwater.p' || id;
+    state text := current_setting(setting, true);
+    outer_part text := split_part(state, ',', 1);
+    inner_part text := split_part(state, ',', 2);
+    letters text := split_part(split_part(outer_part, ':', 2), '@', 1);
+    is_outer boolean := false;
+BEGIN
+    IF strpos(inner_part, letter) > 0 THEN
+        -- Statements inside end before those around them; of equal ones any may be struck out.
+        inner_part := overlay(inner_part PLACING '' FROM strpos(inner_part, letter) FOR 1);
+    ELSE
+        is_outer := true;
+        IF strpos(letters, letter) = 0 OR strpos(outer_part, '!') > 0 THEN
+            INSERT INTO highwater.lost(id) VALUES (statement_ends.id);
+        END IF;
+        letters := replace(letters, letter, '');
+        outer_part := split_part(outer_part, ':', 1) || ':' || letters || '@' || replace(split_part(outer_part, '@', 2), '!', '');
+        IF letter = 'I' AND letters <> '' AND coalesce(current_setting(since_setting, true), '') = '' THEN
+            PERFORM set_config(since_setting, nextval(format('highwater.history_%s_seq_seq', id)::regclass)::text, true);
+        END IF;
+    END IF;
+    PERFORM set_config(setting, CASE
+        WHEN inner_part <> '' THEN outer_part || ',' || inner_part
+        WHEN letters <> '' THEN outer_part
+        ELSE '' END, true);
+    RETURN is_outer;
+END
+$highwater$;
+
+-- Whether this transaction made a row version, asked when it changes that version again: it sees no other transaction's version before that
+-- one has ended. NULL if it cannot be told. Numbers of subtransactions are greater than that of their transaction.
+CREATE OR REPLACE FUNCTION highwater.is_own(version xid, mine bigint) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    distance bigint := (version::text::bigint - mine) & 4294967295;
+BEGIN
+    IF distance = 0 THEN
+        RETURN true;
+    ELSIF distance >= 2147483648 THEN
+        RETURN false;
+    ELSIF mine + distance < pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN
+        RETURN pg_xact_status((mine + distance)::text::xid8) IS NOT DISTINCT FROM 'in progress';
+    ELSIF mine < 2147483648 THEN
+        RETURN true;
+    END IF;
+    -- A subtransaction that is younger than the snapshot, or a frozen version from more than 2^31 transactions ago.
+    RETURN NULL;
+END
+$highwater$;
+
+-- The text of a partition's row in the order of the columns of the table that it belongs to.
+CREATE OR REPLACE FUNCTION highwater.image(root oid, leaf oid, version text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    columns text;
+    image text;
+BEGIN
+    SELECT string_agg('(r.version).' || quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+    FROM pg_attribute AS a WHERE a.attrelid = root AND a.attnum > 0 AND NOT a.attisdropped;
+    EXECUTE format('SELECT ROW(%s)::text FROM (SELECT $1::%s AS version) AS r', columns, leaf::regclass) USING version INTO image;
+    RETURN image;
+END
+$highwater$;

@@ -1,0 +1,304 @@
+//! Begins, renews and ends the tracking of tables.
+//!
+//! What must hold: each table is brought in order in one transaction of its own, which waits for a lock on the table only for a moment, so that the
+//! application's writers never queue up behind it; any number of nodes may do so at once ([`own_schema::LOCK`] puts them in a row). What
+//! is tracked and in order is left alone, and nothing is written if everything is. A table whose layout has changed begins anew with
+//! another incarnation and an empty history, which ends its links. When nothing is tracked any more, there is no trace left of Highwater.
+//!
+//! What is deliberately absent: how changes are captured ([`crate::capture`]); what can be tracked ([`crate::introspect`]).
+
+mod install;
+mod script;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use highwater_core::tracking::{Ensured, Policy};
+#[allow(unused_imports, reason = "what uses it comes next")]
+pub(crate) use script::print_sql;
+
+use highwater_core::Error;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Transaction};
+
+use crate::error::Fault;
+use crate::own_schema::{self, State};
+use crate::{capture, meta};
+use survey::{Registration, Survey};
+
+/// How long an attempt waits for a lock that the application holds. Meanwhile the application's writers wait behind it.
+const LOCK_TIMEOUT_MS: u32 = 200;
+/// How many attempts are made before the table is left for the next time.
+const LOCK_ATTEMPTS_MAX: u32 = 10;
+/// How often the database may change while it is looked at.
+const SURVEYS_MAX: u32 = 5;
+
+/// Brings the tracking of all tables in order. Does nothing on a hot standby.
+///
+/// # Errors
+///
+/// [`Error::Unsupported`] if a named table cannot be tracked or a newer version of Highwater tracks the database, [`Error::Busy`] if the
+/// application keeps a named table locked, else what PostgreSQL reports.
+pub(crate) async fn ensure(client: &mut Client, policy: &Policy) -> Result<Ensured, Error> {
+    ensure_now(client, policy).await.map_err(Fault::tell)
+}
+
+async fn ensure_now(client: &mut Client, policy: &Policy) -> Result<Ensured, Fault> {
+    let mut ensured = Ensured::default();
+    for _ in 0..SURVEYS_MAX {
+        let survey = Survey::take(client).await?;
+        if survey.schema.in_recovery {
+            return Ok(ensured);
+        }
+        let steps = steps(&survey, policy)?;
+        if steps.is_empty() && survey.is_identified {
+            return Ok(ensured);
+        }
+        if !survey.is_ready() {
+            prepare(client).await?;
+            continue;
+        }
+        let mut has_changed = false;
+        for step in &steps {
+            match carry_out(client, &survey, step).await {
+                Ok(Done::Yes) => note(&mut ensured, &survey, step),
+                Ok(Done::Obsolete) => has_changed = true,
+                Err(fault) => excuse(fault, &survey, step, policy)?,
+            }
+        }
+        if !has_changed {
+            finish(client).await?;
+            sort(&mut ensured);
+            return Ok(ensured);
+        }
+    }
+    Err(Error::Busy("The tables of the database keep changing. Try again later.".into()).into())
+}
+
+/// Ends the tracking of the named tables, or of all. Returns the names of those that were tracked.
+///
+/// # Errors
+///
+/// [`Error::Unsupported`] if a named table does not exist or a newer version of Highwater tracks the database, [`Error::Busy`] if the
+/// application keeps a table locked, else what PostgreSQL reports.
+pub(crate) async fn untrack(
+    client: &mut Client,
+    tables: Option<&[String]>,
+) -> Result<Vec<String>, Error> {
+    untrack_now(client, tables).await.map_err(Fault::tell)
+}
+
+async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<Vec<String>, Fault> {
+    let survey = Survey::take(client).await?;
+    for name in tables.unwrap_or_default() {
+        if !survey.registered.iter().any(|r| is_named(r, name)) {
+            survey.find(name)?;
+        }
+    }
+    let mut untracked = Vec::new();
+    for registration in &survey.registered {
+        if tables.is_none_or(|names| names.iter().any(|name| is_named(registration, name))) {
+            let step = Step::Forget(registration.id);
+            carry_out(client, &survey, &step).await?;
+            untracked.push(registration.display());
+        }
+    }
+    if !survey.is_absent {
+        finish(client).await?;
+    }
+    untracked.sort();
+    untracked.dedup();
+    Ok(untracked)
+}
+
+fn is_named(registration: &Registration, name: &str) -> bool {
+    registration.display() == name
+        || format!("{}.{}", registration.schema, registration.name) == name
+}
+
+/// Something that is not in order, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// Begin the tracking of the table at this position of the catalog, instead of those registrations.
+    Track(usize, Vec<i32>),
+    /// Remove this registration and its remains.
+    Forget(i32),
+}
+
+enum Done {
+    Yes,
+    /// The database is not as it was surveyed.
+    Obsolete,
+}
+
+fn steps(survey: &Survey, policy: &Policy) -> Result<Vec<Step>, Fault> {
+    if let Policy::Only(names) = policy {
+        for name in names {
+            let position = survey.find(name)?;
+            if let Some(reason) = survey.obstacle(position) {
+                return Err(
+                    Error::Unsupported(format!("{name} cannot be tracked. {reason}")).into(),
+                );
+            }
+        }
+    }
+    let mut steps = Vec::new();
+    for position in 0..survey.schema.facts.len() {
+        let before = survey.registrations_of(position);
+        if before.iter().any(|r| survey.is_in_order(position, r)) && before.len() == 1 {
+            continue;
+        }
+        let ids: Vec<i32> = before.iter().map(|r| r.id).collect();
+        if survey.obstacle(position).is_none()
+            && (!ids.is_empty() || survey.is_wanted(position, policy))
+        {
+            steps.push(Step::Track(position, ids));
+        } else if survey.may_change(position) {
+            steps.extend(ids.into_iter().map(Step::Forget));
+        }
+    }
+    let gone = survey
+        .registered
+        .iter()
+        .filter(|r| !r.exists && survey.position_of(r).is_none());
+    if survey.owns_schema {
+        steps.extend(gone.map(|r| Step::Forget(r.id)));
+    }
+    Ok(steps)
+}
+
+fn note(ensured: &mut Ensured, survey: &Survey, step: &Step) {
+    match step {
+        Step::Track(position, before) if before.is_empty() => {
+            ensured.tracked.push(survey.display(*position))
+        }
+        Step::Track(position, _) => ensured.renewed.push(survey.display(*position)),
+        Step::Forget(id) => ensured.forgotten.extend(
+            survey
+                .registered
+                .iter()
+                .filter(|r| r.id == *id)
+                .map(Registration::display),
+        ),
+    }
+}
+
+fn sort(ensured: &mut Ensured) {
+    for list in [
+        &mut ensured.tracked,
+        &mut ensured.renewed,
+        &mut ensured.forgotten,
+    ] {
+        list.sort();
+        list.dedup();
+    }
+}
+
+/// A table that resists does not keep the others from being tracked, unless somebody asked for it by name.
+fn excuse(fault: Fault, survey: &Survey, step: &Step, policy: &Policy) -> Result<(), Fault> {
+    let Fault::Postgres(error) = &fault else {
+        return Err(fault);
+    };
+    let Step::Track(position, _) = step else {
+        return Err(fault);
+    };
+    let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
+    if is_named || error.as_db_error().is_none() {
+        return Err(fault);
+    }
+    let table = survey.display(*position);
+    tracing::warn!(%table, %error, "the table cannot be tracked for now");
+    Ok(())
+}
+
+/// Makes Highwater's own tables, or brings them in order.
+async fn prepare(client: &mut Client) -> Result<(), Fault> {
+    let write = begin(client).await?;
+    match own_schema::state(&write).await? {
+        State::Absent => own_schema::create(&write).await?,
+        State::Older(format) => own_schema::upgrade(&write, format).await?,
+        State::Current => {}
+    }
+    if !meta::is_identified(&write).await? {
+        meta::identify(&write).await?;
+    }
+    write.commit().await?;
+    Ok(())
+}
+
+/// Drops the schema if nothing is tracked any more.
+async fn finish(client: &mut Client) -> Result<(), Fault> {
+    let write = begin(client).await?;
+    if own_schema::state(&write).await? != State::Absent {
+        let sql = "SELECT EXISTS (SELECT FROM highwater.registered)";
+        if !write
+            .query_typed_one(sql, &[])
+            .await?
+            .try_get::<_, bool>(0)?
+        {
+            write.batch_execute("DROP SCHEMA highwater CASCADE").await?;
+        }
+    }
+    write.commit().await?;
+    Ok(())
+}
+
+async fn carry_out(client: &mut Client, survey: &Survey, step: &Step) -> Result<Done, Fault> {
+    let mut attempt = 1;
+    loop {
+        let write = begin(client).await?;
+        let outcome = match step {
+            Step::Track(position, before) => {
+                install::track(&write, survey, *position, before).await
+            }
+            Step::Forget(id) => install::forget(&write, *id).await.map(|()| Done::Yes),
+        };
+        match outcome {
+            Ok(done) => {
+                write.commit().await?;
+                return Ok(done);
+            }
+            Err(Fault::Postgres(error)) if is_locked(&error) && attempt < LOCK_ATTEMPTS_MAX => {
+                write.rollback().await?;
+                // Those who waited behind the attempt go first.
+                tokio::time::sleep(std::time::Duration::from_millis(u64::from(LOCK_TIMEOUT_MS)))
+                    .await;
+                attempt += 1;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+fn is_locked(error: &tokio_postgres::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::T_R_DEADLOCK_DETECTED)
+    )
+}
+
+/// A transaction that no other node's changes of the tracking run beside.
+async fn begin(client: &mut Client) -> Result<Transaction<'_>, Fault> {
+    let write = client.transaction().await?;
+    // Other nodes are quick, so there is no limit for them; then only short waits.
+    write
+        .batch_execute(&format!(
+            "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
+             SELECT pg_advisory_xact_lock({}); SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}",
+            own_schema::LOCK
+        ))
+        .await?;
+    Ok(write)
+}
+
+/// Statements that remove the remains of a registration.
+fn remains(id: i32) -> Vec<String> {
+    let mut sql = capture::drop_all(id);
+    sql.push(format!(
+        "DELETE FROM highwater.sentinel WHERE relation IN (SELECT relation FROM highwater.registered WHERE id = {id})"
+    ));
+    for table in ["lost", "doubt", "registered"] {
+        sql.push(format!("DELETE FROM highwater.{table} WHERE id = {id}"));
+    }
+    sql
+}

@@ -1,0 +1,90 @@
+//! The statements that begin the tracking, for somebody else to run.
+
+use highwater_core::Error;
+use highwater_core::tracking::Policy;
+use tokio_postgres::Client;
+
+use super::survey::Survey;
+use super::{Step, install, steps};
+use crate::error::Fault;
+use crate::own_schema;
+use crate::schema::quote;
+
+/// Everything that [`super::ensure`] would do, as a script for `psql` that the owner of the tables runs in one transaction, and the rights
+/// that `role` needs to serve. The script fails without a trace if the database has changed in the meantime or the script was run already.
+///
+/// # Errors
+///
+/// As [`super::ensure`].
+pub(crate) async fn print_sql(
+    client: &mut Client,
+    policy: &Policy,
+    role: Option<&str>,
+) -> Result<String, Error> {
+    print_now(client, policy, role).await.map_err(Fault::tell)
+}
+
+async fn print_now(
+    client: &mut Client,
+    policy: &Policy,
+    role: Option<&str>,
+) -> Result<String, Fault> {
+    let survey = Survey::take_for_another(client).await?;
+    let mut script = String::from(
+        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\nSET LOCAL lock_timeout = '5s';\n",
+    );
+    let mut push = |statement: &str| {
+        script.push_str(statement.trim_end());
+        if !statement.trim_end().ends_with(';') {
+            script.push(';');
+        }
+        script.push('\n');
+    };
+    if survey.is_absent {
+        push(&own_schema::create_script());
+        push(&own_schema::fill_script());
+    }
+    push(&format!(
+        "SELECT pg_advisory_xact_lock({})",
+        own_schema::LOCK
+    ));
+    let mut next = survey.registered.iter().map(|r| r.id).max().unwrap_or(0) + 1;
+    for step in steps(&survey, policy)? {
+        let Step::Track(position, before) = step else {
+            continue;
+        };
+        for id in before {
+            push(&super::remains(id).join(";\n"));
+        }
+        for statement in install::statements(&survey, position, next) {
+            push(&statement);
+        }
+        next += 1;
+    }
+    push(&format!(
+        "SELECT setval(pg_get_serial_sequence('highwater.registered', 'id'), {}, true)",
+        next.max(2) - 1
+    ));
+    if let Some(role) = role {
+        push(&own_schema::grants(role));
+        for facts in survey
+            .schema
+            .facts
+            .iter()
+            .filter(|facts| facts.obstacle.is_none())
+        {
+            push(&format!(
+                "GRANT USAGE ON SCHEMA {} TO {}",
+                quote(&facts.schema),
+                quote(role)
+            ));
+            push(&format!(
+                "GRANT SELECT ON {} TO {}",
+                facts.qualified(),
+                quote(role)
+            ));
+        }
+    }
+    push("COMMIT");
+    Ok(script)
+}

@@ -1,0 +1,328 @@
+//! What there is: tables, registrations, and rights, as one transaction sees them.
+
+use std::collections::{HashMap, HashSet};
+
+use highwater_core::Error;
+use highwater_core::tracking::Policy;
+use tokio_postgres::types::{Oid, Type};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
+
+use crate::capture::{self, Leaf, Target};
+use crate::error::Fault;
+use crate::introspect;
+use crate::own_schema::{self, State};
+use crate::schema::{Kind, Schema};
+
+/// What there is.
+pub(super) struct Survey {
+    pub(super) schema: Schema,
+    /// Whether there is no schema `highwater`.
+    pub(super) is_absent: bool,
+    /// Whether Highwater's tables have the format of this program.
+    is_current: bool,
+    /// Whether the database is the one that its identity was noted of. (True if nothing was noted.)
+    pub(super) is_identified: bool,
+    /// Whether this role may change Highwater's tables, or make them.
+    pub(super) owns_schema: bool,
+    /// In the order of creation.
+    pub(super) registered: Vec<Registration>,
+    /// By relation: what `highwater.layout()` says now.
+    pub(super) layouts: HashMap<Oid, Option<String>>,
+    /// Relations that this role may change.
+    owned: HashSet<Oid>,
+    /// By root.
+    leaves: HashMap<Oid, Vec<Leaf>>,
+}
+
+/// A row of `highwater.registered`.
+#[derive(Clone, Debug)]
+pub(super) struct Registration {
+    pub(super) id: i32,
+    pub(super) relation: Oid,
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// Whether its relation exists.
+    pub(super) exists: bool,
+    /// Whether its relation is what it was.
+    is_unchanged: bool,
+    capture: String,
+}
+
+impl Registration {
+    pub(super) fn display(&self) -> String {
+        display(&self.schema, &self.name)
+    }
+}
+
+/// The name that a policy uses.
+fn display(schema: &str, name: &str) -> String {
+    if schema == "public" {
+        name.to_owned()
+    } else {
+        format!("{schema}.{name}")
+    }
+}
+
+impl Survey {
+    pub(super) async fn take(client: &mut Client) -> Result<Survey, Fault> {
+        let read = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        let survey = Survey::take_in(&read).await?;
+        read.commit().await?;
+        Ok(survey)
+    }
+
+    /// As it would look to the owner of everything.
+    pub(super) async fn take_for_another(client: &mut Client) -> Result<Survey, Fault> {
+        let mut survey = Survey::take(client).await?;
+        survey.owns_schema = true;
+        survey.owned = survey
+            .schema
+            .facts
+            .iter()
+            .map(|facts| facts.relation)
+            .collect();
+        Ok(survey)
+    }
+
+    async fn take_in(read: &Transaction<'_>) -> Result<Survey, Fault> {
+        let state = own_schema::state(read).await?;
+        let schema = introspect::load_in(read).await?;
+        let relations: Vec<Oid> = schema.facts.iter().map(|facts| facts.relation).collect();
+        let mut survey = Survey {
+            is_absent: state == State::Absent,
+            is_current: state == State::Current,
+            is_identified: true,
+            owns_schema: owns_schema(read).await?,
+            registered: Vec::new(),
+            layouts: HashMap::new(),
+            owned: owned(read, &relations).await?,
+            leaves: leaves(read, &schema).await?,
+            schema,
+        };
+        if survey.is_current {
+            survey.is_identified =
+                survey.schema.in_recovery || crate::meta::is_identified(read).await?;
+            survey.registered = registered(read).await?;
+            survey.layouts = layouts(read, &relations).await?;
+        }
+        Ok(survey)
+    }
+
+    /// Whether tables can be brought in order.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_current && self.is_identified
+    }
+
+    /// Position of a table by a name that a person gave.
+    pub(super) fn find(&self, name: &str) -> Result<usize, Fault> {
+        let facts = &self.schema.facts;
+        let exact = facts.iter().position(|f| {
+            display(&f.schema, &f.name) == name || format!("{}.{}", f.schema, f.name) == name
+        });
+        if let Some(position) = exact {
+            return Ok(position);
+        }
+        if let Some(left_out) = self
+            .schema
+            .left_out
+            .iter()
+            .find(|l| display(&l.schema, &l.name) == name)
+        {
+            return Err(
+                Error::Unsupported(format!("{name} is not served. {}", left_out.reason)).into(),
+            );
+        }
+        let names: Vec<String> = facts
+            .iter()
+            .map(|f| display(&f.schema, &f.name))
+            .take(20)
+            .collect();
+        Err(Error::Unsupported(format!(
+            "There is no table {name} (tables outside of the schema public are named schema.table); the database has {}.",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        ))
+        .into())
+    }
+
+    pub(super) fn display(&self, position: usize) -> String {
+        let facts = &self.schema.facts[position];
+        display(&facts.schema, &facts.name)
+    }
+
+    /// Why a table cannot be tracked by this role.
+    pub(super) fn obstacle(&self, position: usize) -> Option<String> {
+        let facts = &self.schema.facts[position];
+        if let Some(obstacle) = &facts.obstacle {
+            return Some(obstacle.clone());
+        }
+        if !self.may_change(position) {
+            return Some(
+                "Only its owner can begin that; run the statements that `highwater track --print-sql` shows as the owner.".into(),
+            );
+        }
+        None
+    }
+
+    /// Whether this role may put triggers on a table.
+    pub(super) fn may_change(&self, position: usize) -> bool {
+        self.owns_schema && self.owned.contains(&self.schema.facts[position].relation)
+    }
+
+    pub(super) fn is_wanted(&self, position: usize, policy: &Policy) -> bool {
+        let facts = &self.schema.facts[position];
+        let named = |names: &[String]| {
+            names.iter().any(|name| {
+                *name == self.display(position)
+                    || *name == format!("{}.{}", facts.schema, facts.name)
+            })
+        };
+        match policy {
+            Policy::All => true,
+            Policy::Only(names) => named(names),
+            Policy::Except(names) => !named(names),
+        }
+    }
+
+    /// Registrations of a table: of itself, and of one of its name that is gone.
+    pub(super) fn registrations_of(&self, position: usize) -> Vec<&Registration> {
+        let facts = &self.schema.facts[position];
+        let of = |r: &&Registration| {
+            r.relation == facts.relation
+                || !r.exists && (&r.schema, &r.name) == (&facts.schema, &facts.name)
+        };
+        self.registered.iter().filter(of).collect()
+    }
+
+    /// The table that a registration is about.
+    pub(super) fn position_of(&self, registration: &Registration) -> Option<usize> {
+        (0..self.schema.facts.len()).find(|position| {
+            self.registrations_of(*position)
+                .iter()
+                .any(|r| r.id == registration.id)
+        })
+    }
+
+    /// Whether a table is captured as this program would.
+    pub(super) fn is_in_order(&self, position: usize, registration: &Registration) -> bool {
+        let facts = &self.schema.facts[position];
+        registration.relation == facts.relation
+            && registration.is_unchanged
+            && facts.obstacle.is_none()
+            && registration.capture == self.digest(position)
+    }
+
+    /// What has to be captured of a table.
+    pub(super) fn target(&self, position: usize, id: i32) -> Target<'_> {
+        let facts = &self.schema.facts[position];
+        Target {
+            id,
+            facts,
+            columns: &self.schema.layouts[position].columns,
+            leaves: self
+                .leaves
+                .get(&facts.relation)
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A digest of how a table is captured, whatever the number of its tracking.
+    pub(super) fn digest(&self, position: usize) -> String {
+        let target = self.target(position, 0);
+        let mut sql = capture::history(&target);
+        sql.extend(capture::triggers(&target));
+        format!(
+            "{:032x}",
+            xxhash_rust::xxh3::xxh3_128(sql.join(";").as_bytes())
+        )
+    }
+}
+
+async fn owns_schema(read: &Transaction<'_>) -> Result<bool, Fault> {
+    let sql = "SELECT coalesce((SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'highwater'), \
+         has_database_privilege(current_database(), 'CREATE'))";
+    Ok(read.query_typed_one(sql, &[]).await?.try_get(0)?)
+}
+
+async fn owned(read: &Transaction<'_>, relations: &[Oid]) -> Result<HashSet<Oid>, Fault> {
+    let sql = "SELECT c.oid FROM pg_class AS c WHERE c.oid = ANY ($1) AND pg_has_role(c.relowner, 'USAGE')";
+    let rows = read
+        .query_typed(sql, &[(&relations, Type::OID_ARRAY)])
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?)
+}
+
+async fn registered(read: &Transaction<'_>) -> Result<Vec<Registration>, Fault> {
+    let sql = "SELECT r.id, r.relation, r.schema_name, r.table_name, c.oid IS NOT NULL, \
+         coalesce(r.layout = highwater.layout(r.relation), false), r.capture \
+         FROM highwater.registered AS r LEFT JOIN pg_class AS c ON c.oid = r.relation ORDER BY r.id";
+    let rows = read.query_typed(sql, &[]).await?;
+    let registrations = rows.iter().map(|row| {
+        Ok(Registration {
+            id: row.try_get(0)?,
+            relation: row.try_get(1)?,
+            schema: row.try_get(2)?,
+            name: row.try_get(3)?,
+            exists: row.try_get(4)?,
+            is_unchanged: row.try_get(5)?,
+            capture: row.try_get(6)?,
+        })
+    });
+    registrations.collect()
+}
+
+async fn layouts(
+    read: &Transaction<'_>,
+    relations: &[Oid],
+) -> Result<HashMap<Oid, Option<String>>, Fault> {
+    let sql = "SELECT r, highwater.layout(r) FROM unnest($1) AS r";
+    let rows = read
+        .query_typed(sql, &[(&relations, Type::OID_ARRAY)])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+async fn leaves(read: &Transaction<'_>, schema: &Schema) -> Result<HashMap<Oid, Vec<Leaf>>, Fault> {
+    let roots: Vec<Oid> = schema
+        .facts
+        .iter()
+        .filter(|f| f.kind == Kind::Partitioned)
+        .map(|f| f.relation)
+        .collect();
+    let mut leaves: HashMap<Oid, Vec<Leaf>> = HashMap::new();
+    if roots.is_empty() {
+        return Ok(leaves);
+    }
+    let names = |relation: &str| {
+        format!(
+            "(SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = {relation} AND a.attnum > 0 AND NOT a.attisdropped)"
+        )
+    };
+    let sql = format!(
+        "SELECT root, c.oid, n.nspname::text, c.relname::text, {} = {} \
+         FROM unnest($1) AS root CROSS JOIN LATERAL pg_partition_tree(root) AS t \
+         JOIN pg_class AS c ON c.oid = t.relid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE t.relid <> root ORDER BY c.oid",
+        names("c.oid"),
+        names("root")
+    );
+    for row in read.query_typed(&sql, &[(&roots, Type::OID_ARRAY)]).await? {
+        leaves.entry(row.try_get(0)?).or_default().push(Leaf {
+            relation: row.try_get(1)?,
+            schema: row.try_get(2)?,
+            name: row.try_get(3)?,
+            is_in_order: row.try_get(4)?,
+        });
+    }
+    Ok(leaves)
+}
