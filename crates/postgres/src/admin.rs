@@ -156,3 +156,82 @@ fn describe(position: &Position) -> String {
         position.visible.xmax, position.anchor.tick, position.anchor.nonce
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use highwater_throwaway::{Cluster, Database};
+
+    use super::*;
+    use crate::snapshot::Anchor;
+
+    fn number(database: &Database<'_>, sql: &str) -> i64 {
+        let rows = database.sql(sql).unwrap();
+        rows[0][0].as_deref().unwrap().parse().unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn why_a_link_is_gone() {
+        let database = Cluster::shared().database().unwrap();
+        let url = database.url();
+        database
+            .sql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)")
+            .unwrap();
+        track(&url, &Policy::All).await.unwrap();
+        let incarnation = || {
+            number(
+                &database,
+                "SELECT incarnation FROM highwater.tracked_table WHERE table_name = 'a'",
+            )
+            .cast_unsigned()
+        };
+        let tick = number(&database, "SELECT max(id) FROM highwater.tick").cast_unsigned();
+        let nonce = number(
+            &database,
+            &format!("SELECT nonce FROM highwater.tick WHERE id = {tick}"),
+        );
+        let nonce = u32::try_from(nonce).unwrap();
+        let rows = database.sql("SELECT pg_current_snapshot()").unwrap();
+        let text = rows[0][0].clone().unwrap();
+        let snapshot = |nonce| {
+            Position::parse(&text, Anchor { tick, nonce })
+                .unwrap()
+                .encode()
+        };
+        let (good, other) = (snapshot(nonce), snapshot(nonce ^ 1));
+        let check = async |incarnation, snapshots: &[&Snapshot], expected| {
+            assert_eq!(gone(&url, incarnation, snapshots).await.unwrap(), expected);
+        };
+        check(incarnation(), &[&good], None).await;
+        check(incarnation(), &[&good, &good], None).await;
+        check(incarnation(), &[&good, &other], Some(Gone::Restored)).await;
+        check(incarnation(), &[&Snapshot(vec![1])], Some(Gone::Format)).await;
+        check(incarnation() + 1, &[&good], Some(Gone::Recreated)).await;
+        database
+            .sql("UPDATE highwater.registered SET horizon = 4000000000")
+            .unwrap();
+        check(incarnation(), &[&good], Some(Gone::Pruned)).await;
+        database.sql("ALTER TABLE a ADD x int").unwrap();
+        check(incarnation(), &[&good], Some(Gone::Recreated)).await;
+    }
+
+    #[test]
+    fn snapshots_are_described() {
+        let anchor = Anchor {
+            tick: 7,
+            nonce: 0xab,
+        };
+        for (text, expected) in [
+            (
+                "5:5:",
+                "transactions before 5, anchored at tick 7 (000000ab)",
+            ),
+            (
+                "5:9:5,7",
+                "transactions before 9 except 5, 7, anchored at tick 7 (000000ab)",
+            ),
+        ] {
+            let snapshot = Position::parse(text, anchor).unwrap().encode();
+            assert_eq!(describe_snapshot(&snapshot), expected);
+        }
+    }
+}

@@ -22,18 +22,11 @@ const CURSOR_LEN_MAX_BYTES: usize = 8 * 1024;
 
 /// A parameter of a statement.
 #[derive(Debug)]
-pub(crate) enum Bound<'p> {
-    /// What the compiler of SQL left to be bound.
-    Param(&'p Param),
-    /// The text of an array.
-    Array(&'p str),
-}
+pub(crate) struct Bound<'p>(&'p Param);
 
 /// Parameters with the type that lets PostgreSQL find it out for itself.
 pub(crate) fn bound(params: &[Param]) -> impl ExactSizeIterator<Item = (Bound<'_>, Type)> {
-    params
-        .iter()
-        .map(|param| (Bound::Param(param), Type::UNKNOWN))
+    params.iter().map(|param| (Bound(param), Type::UNKNOWN))
 }
 
 impl ToSql for Bound<'_> {
@@ -42,13 +35,10 @@ impl ToSql for Bound<'_> {
         _: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        match self {
-            Bound::Array(text) => out.extend_from_slice(text.as_bytes()),
-            Bound::Param(Param::Text(text)) => out.extend_from_slice(text),
-            Bound::Param(Param::Value(value)) => return put_value(value, out),
-            Bound::Param(Param::Parent(_)) => {
-                return Err("a parameter of a parent row outside of an expansion".into());
-            }
+        match self.0 {
+            Param::Text(text) => out.extend_from_slice(text),
+            Param::Value(value) => return put_value(value, out),
+            Param::Parent(_) => return Err("rows of all parents are read at once".into()),
         }
         Ok(IsNull::No)
     }
@@ -200,38 +190,6 @@ pub(crate) fn decode_cursor(cursor: &Cursor, count: usize) -> Result<Vec<Param>,
     }
 }
 
-/// The text of an array of texts.
-#[derive(Debug, Default)]
-pub(crate) struct ArrayText(String);
-
-impl ArrayText {
-    /// Appends an element. Text that is not UTF-8 cannot stand in a parameter and equals nothing.
-    pub(crate) fn push(&mut self, element: Option<&[u8]>) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        let Some(text) = element.and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
-            self.0.push_str("NULL");
-            return;
-        };
-        self.0.push('"');
-        for letter in text.chars() {
-            if matches!(letter, '"' | '\\') {
-                self.0.push('\\');
-            }
-            self.0.push(letter);
-        }
-        self.0.push('"');
-    }
-
-    /// The text; without an element an empty array.
-    pub(crate) fn finish(mut self) -> String {
-        if self.0.is_empty() {
-            self.0.push('{');
-        }
-        self.0.push('}');
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,9 +199,7 @@ mod tests {
         let check = |value: Value, expected: Option<&str>| {
             let param = Param::Value(value);
             let mut out = BytesMut::new();
-            let is_null = Bound::Param(&param)
-                .to_sql(&Type::UNKNOWN, &mut out)
-                .unwrap();
+            let is_null = Bound(&param).to_sql(&Type::UNKNOWN, &mut out).unwrap();
             let text = match is_null {
                 IsNull::Yes => None,
                 IsNull::No => Some(String::from_utf8(out.to_vec()).unwrap()),
@@ -294,20 +250,5 @@ mod tests {
         check(Type::INTERVAL, &interval, "2 mons 1 day 01:00:00");
         check(Type::NUMERIC, &[0, 0, 0, 0, 0xC0, 0, 0, 0], "NaN");
         check(Type::NUMERIC, &[0, 1, 0, 0, 0, 0, 0, 1, 0, 7], "7.0");
-    }
-
-    #[test]
-    fn arrays() {
-        let check = |elements: &[Option<&[u8]>], expected: &str| {
-            let mut array = ArrayText::default();
-            for element in elements {
-                array.push(*element);
-            }
-            assert_eq!(array.finish(), expected);
-        };
-        check(&[], "{}");
-        check(&[None], "{NULL}");
-        check(&[Some(b""), Some(b"NULL")], r#"{"","NULL"}"#);
-        check(&[Some(br#"a"b\c,"#), Some(b"\xff")], r#"{"a\"b\\c,",NULL}"#);
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Target<'a> {
     pub(crate) facts: &'a TableFacts,
     /// One for each column of the table.
     pub(crate) columns: &'a [ColumnLayout],
+    /// How its changes are captured.
+    pub(crate) capture: Capture,
     /// Its partitions on all levels; empty for a table that is not partitioned.
     pub(crate) leaves: Vec<Leaf>,
 }
@@ -110,7 +112,7 @@ pub(crate) fn history(target: &Target<'_>) -> Vec<String> {
 /// The statements that make the functions and triggers of a table. Its history exists already.
 pub(crate) fn triggers(target: &Target<'_>) -> Vec<String> {
     let mut sql = vec![row::function(target)];
-    if target.facts.capture == Capture::Statement {
+    if target.capture == Capture::Statement {
         sql.extend(statement::functions(target));
         sql.extend(statement::triggers(target));
     }
@@ -121,7 +123,7 @@ pub(crate) fn triggers(target: &Target<'_>) -> Vec<String> {
 
 /// The statements that remove the functions and the history of a table, and with the functions all triggers.
 pub(crate) fn drop_all(id: i32) -> Vec<String> {
-    let functions = ["row", "insert", "update", "delete", "truncate"];
+    let functions = ["begin", "row", "insert", "update", "delete", "truncate"];
     let mut sql: Vec<String> = functions
         .iter()
         .map(|name| format!("DROP FUNCTION IF EXISTS highwater.{name}_{id}() CASCADE"))

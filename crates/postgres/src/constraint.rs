@@ -11,7 +11,7 @@ use highwater_core::{ConstraintKind, ConstraintViolation, Error};
 use tokio_postgres::Client;
 use tokio_postgres::error::DbError;
 
-use crate::error::translate;
+use crate::error::{is_connection_lost, translate};
 use crate::schema::{Kind, Schema};
 use lookup::{Constraint, lookup};
 
@@ -84,6 +84,12 @@ impl Refusal {
                 self.error
             ));
         };
+        if is_connection_lost(&self.error) {
+            return Error::Unavailable(format!(
+                "The database closed the connection ({}). Nothing was changed. Try again in a moment.",
+                said.message()
+            ));
+        }
         let code = said.code().code();
         let constraint = match (code, scene.client) {
             ("23505" | "23503" | "23001" | "23514" | "23P01", Some(client)) => {
@@ -430,7 +436,8 @@ const CLASSES_OF_POSTGRESQL: [&str; 31] = [
 fn is_of_application(said: &DbError) -> bool {
     let code = said.code().code();
     match code.get(..2) {
-        Some("42" | "21" | "55" | "3F") => said.where_().is_some(),
+        Some("21" | "3F" | "42") => said.where_().is_some(),
+        Some("55") => code == "55000" && said.where_().is_some(),
         Some(class) => !CLASSES_OF_POSTGRESQL.contains(&class),
         None => false,
     }

@@ -11,23 +11,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::{Error, Gone};
-use tokio_postgres::types::Type;
+use highwater_sql::postgres::Visible;
 use tokio_postgres::{Client, Row};
 
-use crate::bind::Bound;
+use crate::bind::bound;
 use crate::error::{Fault, is_connection_lost};
+use crate::own_schema::FORMAT;
 use crate::pool::{Pool, Session};
-use crate::row::{cell, text};
+use crate::row::{text, truth};
 use crate::schema::{Schema, Tracked};
 use crate::snapshot::{Anchor, Position};
 
-/// What the identity of the database is, as the database computes it. TODO A
-const IDENTITY: &str = "''::text";
-const FORMAT: i32 = 1;
-fn same_identity(_: &str, _: &str) -> bool { true }
-
 /// How long a request waits for a standby that has not yet seen what its link names.
 const STANDBY_PATIENCE: Duration = Duration::from_secs(3);
+/// Up to so many records after a snapshot, it is cheaper to look at all of them for every page than to look up every row of the page.
+const RECENT_RECORDS_MAX: i64 = 10_000;
 /// How often it looks again.
 const STANDBY_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -49,12 +47,21 @@ pub(crate) struct Question<'q> {
 /// An open transaction, and what it sees.
 pub(crate) struct View {
     pub(crate) session: Session,
+    pub(crate) seen: Seen,
+}
+
+/// What a verb has to read.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
     /// The snapshot to show; `None` if nothing in the database is tracked.
     pub(crate) hi: Option<Position>,
-    /// Whether current rows may be newer than `hi`, so that they have to be read as of it.
-    pub(crate) is_past: bool,
-    /// Whether there may be changes of the table of the query after `lo`.
-    pub(crate) is_news: bool,
+    /// What `hi` sees, if current rows may be newer, so that they have to be read as of it. Of the transactions that were in progress, only
+    /// those that changed tables of the query.
+    pub(crate) as_of: Option<Visible>,
+    /// What `lo` sees, likewise; `None` if nothing in the table of the query has changed since.
+    pub(crate) since: Option<Visible>,
+    /// Whether the table of the query has more than [`RECENT_RECORDS_MAX`] records after `hi`.
+    pub(crate) has_many_later: bool,
 }
 
 /// What the guard's statement found.
@@ -68,23 +75,35 @@ struct Found {
     anchors: Vec<Option<u32>>,
     /// One for each tracked table of the query.
     tables: Vec<FoundTable>,
-    is_news: bool,
+    /// Records of the table of the query after `lo`.
+    news: Later,
 }
 
 #[derive(Debug)]
 struct FoundMeta {
     readable_by: i32,
     epoch: i64,
-    stored_identity: String,
-    identity: String,
+    /// Whether the database is the one that the epoch was made for.
+    is_same_database: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct FoundTable {
     /// `None` if its tracking is not the one that the schema describes.
     horizon: Option<i64>,
-    /// Whether it has records after `hi`.
-    is_superseded: bool,
+    /// Its records after `hi`.
+    later: Later,
+}
+
+/// Records of a table after a snapshot.
+#[derive(Debug, Default)]
+struct Later {
+    /// How many were written by transactions that had not begun then, as far as it was counted.
+    count: i64,
+    /// Which transactions wrote some that were in progress then.
+    xip: Vec<i64>,
+    /// How many they wrote, as far as it was counted.
+    count_of_xip: i64,
 }
 
 /// Opens a transaction for a verb.
@@ -109,18 +128,7 @@ pub(crate) async fn open(pool: &Arc<Pool>, question: &Question<'_>) -> Result<Vi
             Err(fault) => return Err(fault),
         };
         match question.judge(&found)? {
-            Verdict::Ready {
-                hi,
-                is_past,
-                is_news,
-            } => {
-                return Ok(View {
-                    session,
-                    hi,
-                    is_past,
-                    is_news,
-                });
-            }
+            Verdict::Ready(seen) => return Ok(View { session, seen }),
             Verdict::Ahead if Instant::now() < deadline => {
                 session.batch_execute("COMMIT").await?;
                 session.done();
@@ -145,11 +153,12 @@ async fn ask(
     question: &Question<'_>,
 ) -> Result<Found, Fault> {
     let looked = async {
-        let no_params: [(Bound<'_>, Type); 0] = [];
-        let rows = client.query_typed_raw(look, no_params).await?;
+        let rows = client.query_typed_raw(look, bound(&[])).await?;
         pin_mut!(rows);
         let row = rows.next().await.ok_or_else(|| {
-            Fault::Told(Error::Internal("the database told nothing of itself".into()))
+            Fault::Told(Error::Internal(
+                "the database told nothing of itself".into(),
+            ))
         })??;
         let found = question.read(&row)?;
         while rows.next().await.transpose()?.is_some() {}
@@ -180,7 +189,11 @@ impl Question<'_> {
             .iter()
             .filter(|table| schema.facts[**table].has_rows())
             .map(|table| {
-                let only = if schema.layouts[*table].only { "ONLY " } else { "" };
+                let only = if schema.layouts[*table].only {
+                    "ONLY "
+                } else {
+                    ""
+                };
                 format!("{only}{}", schema.facts[*table].qualified())
             })
             .collect();
@@ -211,8 +224,9 @@ impl Question<'_> {
         if self.schema.meta.is_none() {
             return sql;
         }
-        let _ = write!(sql, ", m.readable_by, m.epoch, m.identity, {IDENTITY}");
-        sql.push_str(", t.id, t.nonce, t.snapshot::text");
+        sql.push_str(
+            ", m.readable_by, m.epoch, m.identity = highwater.identity(), t.id, t.nonce, t.snapshot::text",
+        );
         for position in self.positions() {
             let _ = write!(
                 sql,
@@ -227,16 +241,16 @@ impl Question<'_> {
                  AND layout = highwater.layout(relation)), ",
                 tracked.id, tracked.incarnation
             );
-            match self.hi {
-                Some(hi) => push_any_after(&mut sql, tracked.id, hi),
-                None => sql.push_str("false"),
-            }
+            let later = self.hi.map(|hi| (tracked.id, hi));
+            push_later(&mut sql, later, RECENT_RECORDS_MAX + 1);
         }
         sql.push_str(", ");
-        match (self.lo, &self.schema.facts[self.table].tracked) {
-            (Some(lo), Some(tracked)) => push_any_after(&mut sql, tracked.id, lo),
-            _ => sql.push_str("true"),
-        }
+        let tracked = self.schema.facts[self.table].tracked.as_ref();
+        push_later(
+            &mut sql,
+            tracked.and_then(|tracked| Some((tracked.id, self.lo?))),
+            1,
+        );
         sql.push_str(
             " FROM highwater.meta AS m LEFT JOIN \
              (SELECT id, nonce, snapshot FROM highwater.tick ORDER BY id DESC LIMIT 1) AS t ON true",
@@ -256,40 +270,37 @@ impl Question<'_> {
         found.meta = Some(FoundMeta {
             readable_by: row.try_get(2)?,
             epoch: row.try_get(3)?,
-            stored_identity: text(row, 4)?.unwrap_or_default().to_owned(),
-            identity: text(row, 5)?.unwrap_or_default().to_owned(),
+            is_same_database: truth(row, 4)?,
         });
-        if cell(row, 6)?.is_some() {
+        if let Some(tick) = row.try_get::<_, Option<i64>>(5)? {
             let anchor = Anchor {
-                tick: row.try_get::<_, i64>(6)?.unsigned_abs(),
-                nonce: nonce(row.try_get(7)?),
+                tick: tick.unsigned_abs(),
+                nonce: nonce(row.try_get(6)?),
             };
-            found.newest = Some((anchor, text(row, 8)?.unwrap_or_default().to_owned()));
+            found.newest = Some((anchor, text(row, 7)?.unwrap_or_default().to_owned()));
         }
-        let mut at = 9;
+        let mut at = 8;
         for _ in self.positions() {
-            found.anchors.push(row.try_get::<_, Option<i64>>(at)?.map(nonce));
+            found
+                .anchors
+                .push(row.try_get::<_, Option<i64>>(at)?.map(nonce));
             at += 1;
         }
         for _ in self.tracked() {
             found.tables.push(FoundTable {
                 horizon: row.try_get(at)?,
-                is_superseded: row.try_get(at + 1)?,
+                later: Later::read(row, at + 1)?,
             });
-            at += 2;
+            at += 1 + Later::COLUMNS;
         }
-        found.is_news = row.try_get(at)?;
+        found.news = Later::read(row, at)?;
         Ok(found)
     }
 
     /// Whether the verb can go on.
     fn judge(&self, found: &Found) -> Result<Verdict, Fault> {
         let Some(known) = &self.schema.meta else {
-            return Ok(Verdict::Ready {
-                hi: None,
-                is_past: false,
-                is_news: true,
-            });
+            return Ok(Verdict::Ready(Seen::default()));
         };
         let meta = found.meta.as_ref().ok_or(Error::SchemaChanged)?;
         if meta.readable_by > FORMAT {
@@ -299,7 +310,7 @@ impl Question<'_> {
             .into());
         }
         if meta.epoch != known.epoch.0.cast_signed()
-            || !same_identity(&meta.stored_identity, &meta.identity)
+            || !meta.is_same_database
             || found.in_recovery != self.schema.in_recovery
             || found.tables.iter().any(|table| table.horizon.is_none())
         {
@@ -314,17 +325,26 @@ impl Question<'_> {
             if horizon.is_some_and(|horizon| position.xmin() < horizon) {
                 return Err(Gone::Pruned.into());
             }
-            let anchored = position.anchor == Anchor::default()
-                || *nonce == Some(position.anchor.nonce);
+            let anchored =
+                position.anchor == Anchor::default() || *nonce == Some(position.anchor.nonce);
             if !anchored || position.visible.xmax > now.visible.xmax {
                 return Err(Gone::Restored.into());
             }
         }
-        Ok(Verdict::Ready {
-            is_past: found.in_recovery || found.tables.iter().any(|table| table.is_superseded),
-            is_news: found.is_news,
+        let later = found.tables.iter().map(|table| &table.later);
+        let as_of = match self.hi {
+            Some(hi) => narrowed(hi, later.clone()),
+            // What the transaction sees is newer than the tick.
+            None => found.in_recovery.then(|| now.visible.clone()),
+        };
+        Ok(Verdict::Ready(Seen {
+            as_of,
+            since: self
+                .lo
+                .and_then(|lo| narrowed(lo, std::iter::once(&found.news))),
+            has_many_later: later.map(Later::total).max() > Some(RECENT_RECORDS_MAX),
             hi: Some(self.hi.cloned().unwrap_or(now)),
-        })
+        }))
     }
 
     /// The newest snapshot that can be served.
@@ -343,24 +363,84 @@ impl Question<'_> {
             }
         };
         Position::parse(snapshot, anchor).ok_or_else(|| {
-            Error::Internal(format!("PostgreSQL sent the snapshot {snapshot}, which is none")).into()
+            Error::Internal(format!(
+                "PostgreSQL sent the snapshot {snapshot}, which is none"
+            ))
+            .into()
         })
     }
 }
 
 enum Verdict {
-    Ready {
-        hi: Option<Position>,
-        is_past: bool,
-        is_news: bool,
-    },
+    Ready(Seen),
     /// The standby has not seen what a link names.
     Ahead,
 }
 
-/// Appends a condition: a table has a record that is not visible in a snapshot. Two ranges of an index, so that a transaction that
-/// stays open costs nothing.
-fn push_any_after(sql: &mut String, history: i64, position: &Position) {
+/// What a snapshot sees, without those transactions in progress that wrote nothing of interest; `None` if there are no later records.
+fn narrowed<'f>(position: &Position, later: impl Iterator<Item = &'f Later>) -> Option<Visible> {
+    let mut total = 0;
+    let mut xip = BTreeSet::new();
+    for later in later {
+        total += later.total();
+        xip.extend(later.xip.iter().copied());
+    }
+    (total > 0).then(|| Visible {
+        xmax: position.visible.xmax,
+        xip: xip.into_iter().collect(),
+    })
+}
+
+impl Later {
+    const COLUMNS: usize = 3;
+
+    fn read(row: &Row, at: usize) -> Result<Later, Fault> {
+        let xip = text(row, at + 1)?.unwrap_or_default();
+        let xip = xip.split(',').filter(|xid| !xid.is_empty());
+        Ok(Later {
+            count: row.try_get(at)?,
+            xip: xip
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .map_err(|_| Error::Internal("a transaction id that is no number".into()))?,
+            count_of_xip: row.try_get(at + 2)?,
+        })
+    }
+
+    fn total(&self) -> i64 {
+        self.count + self.count_of_xip
+    }
+}
+
+/// Appends the columns of [`Later`]. Look-ups in an index from both ends of what was visible, so that a transaction that stays open costs
+/// nothing.
+fn push_later(sql: &mut String, history: Option<(i64, &Position)>, counted_max: i64) {
+    let Some((history, position)) = history else {
+        sql.push_str("0::bigint, NULL, 0::bigint");
+        return;
+    };
+    let visible = &position.visible;
+    let _ = write!(
+        sql,
+        "(SELECT pg_catalog.count(*) FROM (SELECT FROM highwater.history_{history} WHERE xid >= {} LIMIT {counted_max}) AS h), ",
+        visible.xmax
+    );
+    if visible.xip.is_empty() {
+        sql.push_str("NULL, 0::bigint");
+        return;
+    }
+    let xip: Vec<String> = visible.xip.iter().map(i64::to_string).collect();
+    let xip = xip.join(",");
+    let _ = write!(
+        sql,
+        "(SELECT pg_catalog.string_agg(x.xid::text, ',') FROM pg_catalog.unnest('{{{xip}}}'::bigint[]) AS x(xid) \
+         WHERE EXISTS (SELECT FROM highwater.history_{history} AS h WHERE h.xid = x.xid)), \
+         (SELECT pg_catalog.count(*) FROM (SELECT FROM highwater.history_{history} WHERE xid = ANY ('{{{xip}}}'::bigint[]) LIMIT {counted_max}) AS h)"
+    );
+}
+
+/// Appends a condition: a history has a record that is not visible in a snapshot.
+pub(crate) fn push_any_after(sql: &mut String, history: i64, position: &Position) {
     let visible = &position.visible;
     let _ = write!(
         sql,

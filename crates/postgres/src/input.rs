@@ -156,6 +156,11 @@ impl Target<'_> {
     fn lexical(self, ty: T, text: &str) -> Result<String, String> {
         match (ty, self.layout.family) {
             (T::Decimal, Family::Numeric) => self.decimal(text),
+            // The type of a key cannot be one of floating-point numbers.
+            (T::Decimal, Family::Float) => match text.parse::<f64>() {
+                Ok(number) if digits(&format!("{number:e}")) == digits(text) => self.double(number),
+                _ => Err(self.inexact()),
+            },
             (T::Guid, Family::Uuid) => Ok(text.to_owned()),
             (T::Date, Family::Date) => Ok(with_era(text, "")),
             (T::TimeOfDay, Family::Time) => self.fraction(text).map(|()| text.to_owned()),
@@ -176,16 +181,25 @@ impl Target<'_> {
 
     /// Numbers are rounded to the scale of the column in silence.
     fn decimal(self, text: &str) -> Result<String, String> {
-        let scale = self
-            .modifier(0)
+        let precision = self.modifier(0);
+        let scale = precision
             .map(|_| self.modifier(1).unwrap_or(0))
             .or(self.column.scale.map(i64::from));
-        match scale {
-            Some(scale) if lowest_power(text).is_some_and(|power| power < -scale) => Err(format!(
-                "cannot be stored exactly: the column keeps {scale} digits after the point"
-            )),
-            _ => Ok(text.to_owned()),
+        if let (Some(scale), Some((_, digits, power))) = (scale, digits(text)) {
+            if power < -scale {
+                return Err(format!(
+                    "cannot be stored exactly: the column keeps {scale} digits after the point"
+                ));
+            }
+            let whole = power.saturating_add(digits.len() as i64);
+            let whole_max = precision.map_or(i64::MAX, |precision| precision - scale);
+            if whole > whole_max {
+                return Err(format!(
+                    "is too large: the column keeps {whole_max} digits before the point"
+                ));
+            }
         }
+        Ok(text.to_owned())
     }
 
     /// Seconds are rounded to what the column keeps in silence.
@@ -208,24 +222,21 @@ impl Target<'_> {
     }
 }
 
-/// The power of ten of the last digit that is not zero; `None` if there is none.
-fn lowest_power(number: &str) -> Option<i64> {
-    let number = number.trim_start_matches(['+', '-']);
-    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+/// Whether a number is negative, its digits from the first to the last that is not zero, and the power of ten of the last; `None` for
+/// zero.
+fn digits(number: &str) -> Option<(bool, String, i64)> {
+    let unsigned = number.trim_start_matches(['+', '-']);
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let exponent: i64 = exponent.parse().unwrap_or(i64::MAX);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let fraction = fraction.trim_end_matches('0');
-    let power = match fraction.is_empty() {
-        false => -(fraction.len() as i64),
-        true => {
-            let trimmed = whole.trim_end_matches('0');
-            if trimmed.is_empty() {
-                return None;
-            }
-            (whole.len() - trimmed.len()) as i64
-        }
-    };
-    Some(power.saturating_add(exponent))
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let trimmed = all.trim_end_matches('0');
+    let power = (all.len() - trimmed.len()) as i64 - fraction.len() as i64;
+    let trimmed = trimmed.trim_start_matches('0');
+    (!trimmed.is_empty()).then(|| {
+        let negative = number.starts_with('-');
+        (negative, trimmed.to_owned(), power.saturating_add(exponent))
+    })
 }
 
 /// A date of OData, whose calendar has a year 0, with what follows it: PostgreSQL counts backwards from 1 BC.
@@ -358,6 +369,15 @@ mod tests {
             (lex(T::Decimal, "19.990"), "numeric(10,2)", Some("19.990")),
             (lex(T::Decimal, "19.991"), "numeric(10,2)", None),
             (lex(T::Decimal, "1e-2"), "numeric(10,2)", Some("1e-2")),
+            (
+                lex(T::Decimal, "-12345678.9"),
+                "numeric(10,2)",
+                Some("-12345678.9"),
+            ),
+            (lex(T::Decimal, "123456789"), "numeric(10,2)", None),
+            (lex(T::Decimal, "1e9"), "numeric(10,2)", None),
+            (lex(T::Decimal, "0.0012"), "numeric(2,4)", Some("0.0012")),
+            (lex(T::Decimal, "0.012"), "numeric(2,4)", None),
             (lex(T::Decimal, "1e-3"), "numeric(10,2)", None),
             (lex(T::Decimal, "0.5"), "numeric(10)", None),
             (lex(T::Decimal, "0.000"), "numeric(10)", Some("0.000")),
@@ -387,6 +407,14 @@ mod tests {
             (Value::Integer(5), F::Text, "text", None),
         ] {
             check(value, T::String, family, declared, expected);
+        }
+        for (number, ty, expected) in [
+            ("0.1", T::Decimal, Some("1e-1")),
+            ("-12.50", T::Decimal, Some("-1.25e1")),
+            ("0.00", T::Decimal, Some("0e0")),
+            ("0.10000000000000000001", T::Decimal, None),
+        ] {
+            check(lex(ty, number), ty, F::Float, "double precision", expected);
         }
         check(
             Value::Binary(vec![0, 255]),

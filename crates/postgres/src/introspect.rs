@@ -54,7 +54,7 @@ async fn load_alone(client: &mut Client) -> Result<Schema, Fault> {
     Ok(schema)
 }
 
-/// Reads the schema and what is tracked of it, inside the caller's transaction. Its search path becomes `pg_catalog`.
+/// Reads the schema and what is tracked of it, inside the caller's transaction. Its search path becomes `pg_catalog, pg_temp`.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ async fn load_alone(client: &mut Client) -> Result<Schema, Fault> {
 pub(crate) async fn load_in<C: GenericClient + Sync>(transaction: &C) -> Result<Schema, Fault> {
     // Names of types are qualified only if the search path does not have them.
     transaction
-        .batch_execute("SET LOCAL search_path = pg_catalog")
+        .batch_execute("SET LOCAL search_path = pg_catalog, pg_temp")
         .await?;
     let raw = raw::read(transaction).await?;
     let own = own::read(transaction, raw.server.own).await?;
@@ -100,6 +100,7 @@ fn assemble(raw: &RawSchema, own: Own, signature: Signature) -> Schema {
         meta: own.meta,
         in_recovery: raw.server.in_recovery,
         signature,
+        letters: raw.server.letters.clone(),
         server_version: raw.server.version,
     }
 }

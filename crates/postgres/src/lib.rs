@@ -1,32 +1,29 @@
 //! The PostgreSQL store: capture by triggers, exact rounds under concurrent writers, writes, retention.
 
-#[allow(dead_code, reason = "what uses it comes next")]
-mod connect;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod error;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod row;
-#[expect(dead_code, reason = "what uses it comes next")]
-mod snapshot;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod pool;
-#[allow(dead_code, reason = "what uses it comes next")]
+pub mod admin;
 mod bind;
-#[allow(dead_code, reason = "what uses it comes next")]
+mod capture;
+mod changes;
+mod connect;
+mod constraint;
+mod error;
+mod expand;
+mod guard;
+mod input;
+mod introspect;
+mod maintain;
 mod meta;
-#[allow(dead_code, reason = "what uses it comes next")]
+mod own_schema;
+mod pool;
+mod read;
+mod row;
 mod schema;
-#[allow(dead_code, reason = "what uses it comes next")]
+mod snapshot;
+mod status;
+mod store;
+mod tracking;
 mod wake;
+mod write;
 
 pub use connect::Access;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod introspect;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod status;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod own_schema;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod capture;
-#[allow(dead_code, reason = "what uses it comes next")]
-mod tracking;
+pub use store::{Options, PostgresStore};

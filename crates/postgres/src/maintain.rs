@@ -27,8 +27,8 @@ use crate::error::Fault;
 use crate::pool::{Pool, Session};
 use crate::store::{Inner, PostgresStore};
 
-/// Who does a step holds this advisory lock until the end of its transaction.
-const LOCK: i64 = 0x6877_6d61_696e; // "hwmain"
+/// The first half of the advisory locks of [`Step`].
+const LOCKS: i32 = 0x6877_6d61; // "hwma"
 /// How often it is looked whether a tick is due: so old may be what a standby serves.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the schema is looked at.
@@ -138,13 +138,22 @@ async fn is_able(pool: &Arc<Pool>) -> Result<bool, Error> {
     Ok(able)
 }
 
-/// Does one step in a transaction of its own. `None` if another node is at work.
+/// The kinds of steps. Who does one holds its advisory lock until the end of the transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Tick = 1,
+    Key = 2,
+    Prune = 3,
+}
+
+/// Does one step in a transaction of its own. `None` if another node is at it.
 async fn step<T>(
     pool: &Arc<Pool>,
+    step: Step,
     work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, Fault>,
 ) -> Result<Option<T>, Error> {
     let mut session = pool.live_session().await?;
-    let result = step_in(&mut session, pool.settings(), work).await;
+    let result = step_in(&mut session, pool.settings(), step, work).await;
     if result.is_ok() {
         session.done();
     }
@@ -154,6 +163,7 @@ async fn step<T>(
 async fn step_in<T>(
     session: &mut Session,
     settings: &str,
+    step: Step,
     work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, Fault>,
 ) -> Result<Option<T>, Fault> {
     let transaction = session
@@ -163,7 +173,10 @@ async fn step_in<T>(
         .start()
         .await?;
     transaction.batch_execute(settings).await?;
-    let lock = format!("SELECT pg_catalog.pg_try_advisory_xact_lock({LOCK})");
+    let lock = format!(
+        "SELECT pg_catalog.pg_try_advisory_xact_lock({LOCKS}, {})",
+        step as i32
+    );
     let is_ours: bool = transaction.query_typed_one(&lock, &[]).await?.try_get(0)?;
     let result = if is_ours {
         Some(work(&transaction).await?)

@@ -8,11 +8,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
+use futures_util::pin_mut;
 use highwater_core::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
 
 use crate::connect::{Access, OUTPUT_SETTINGS};
+use crate::error::Fault;
 
 /// How long a request waits for a lock of the application, such as that of `ALTER TABLE`.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,6 +23,9 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request waits for a connection while all are in use.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the rest of an answer that nobody reads may take to arrive; longer, and another connection is cheaper.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// All connections of a store, but for those that listen.
 pub(crate) struct Pool {
@@ -65,10 +71,6 @@ impl Pool {
             idle: Mutex::default(),
             settings,
         }
-    }
-
-    pub(crate) fn access(&self) -> &Access {
-        &self.access
     }
 
     /// The settings that every transaction begins with, as statements that each end with a semicolon.
@@ -141,6 +143,39 @@ impl Session {
     /// Whether the connection was open before, and may have been cut since without anybody noticing.
     pub(crate) fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// Ends the transaction and gives the connection back.
+    pub(crate) async fn commit(self) -> Result<(), Fault> {
+        self.batch_execute("COMMIT").await?;
+        self.done();
+        Ok(())
+    }
+
+    /// Does the last work of a reading transaction: `COMMIT` is on its way before the answer arrives. The work may stop before it has
+    /// seen the whole answer.
+    pub(crate) async fn finish<T>(
+        self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let committed = {
+            let working = work(&self);
+            let committing = self.batch_execute("COMMIT");
+            pin_mut!(working, committing);
+            // What is asked first is sent first.
+            match select(working, committing).await {
+                Either::Left((result, committing)) => {
+                    let committed = tokio::time::timeout(REST_MAX, committing).await;
+                    result.map(|result| (result, matches!(committed, Ok(Ok(())))))?
+                }
+                Either::Right((committed, working)) => (working.await?, committed.is_ok()),
+            }
+        };
+        let (result, is_committed) = committed;
+        if is_committed {
+            self.done();
+        }
+        Ok(result)
     }
 
     /// Gives the connection back. No transaction is open on it.

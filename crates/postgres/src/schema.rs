@@ -28,6 +28,9 @@ pub(crate) struct Schema {
     pub(crate) in_recovery: bool,
     /// What the database looked like, to notice that it looks otherwise ([`crate::introspect::signature`]).
     pub(crate) signature: Signature,
+    /// The collation, as SQL behind `COLLATE`, that says what upper and lower case is; `None` if the database's own does. (One that was
+    /// created with the locale `C` knows the letters of ASCII only.)
+    pub(crate) letters: Option<String>,
     /// `server_version_num`, for example 150018.
     pub(crate) server_version: i32,
 }

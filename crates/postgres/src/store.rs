@@ -12,10 +12,11 @@ use highwater_core::store::{
 };
 use highwater_core::tracking::{Ensured, Policy};
 use highwater_core::{Catalog, Epoch, Error, KeyRing, RowSink, SealKey, Snapshot, Store};
+use tokio_postgres::Client;
 
 use crate::changes::changes;
 use crate::connect::Access;
-use crate::error::{is_connection_lost, translate};
+use crate::error::{Fault, is_connection_lost, translate};
 use crate::introspect::{self, Signature};
 use crate::meta::Meta;
 use crate::pool::{Pool, Session};
@@ -95,7 +96,7 @@ impl PostgresStore {
         ));
         let own_key = SealKey::generate();
         let schema = load(&pool, &options.tracking, Occasion::Opening).await?;
-        let keys = key_ring(schema.meta.as_ref(), &own_key)?;
+        let keys = key_ring(schema.meta.as_ref(), &own_key).ok_or_else(no_key)?;
         Ok(PostgresStore {
             inner: Arc::new(Inner {
                 wakeups: Wakeups::new(access),
@@ -290,7 +291,7 @@ impl Inner {
     async fn reload(&self) -> Result<(), Error> {
         let now = Instant::now();
         let schema = load(&self.pool, &self.tracking, Occasion::Later).await?;
-        self.set_keys(schema.meta.as_ref())?;
+        self.set_keys(key_ring(schema.meta.as_ref(), &self.own_key))?;
         *self.looked() = Looked {
             at: Some(now),
             signature: schema.signature.clone(),
@@ -310,14 +311,14 @@ impl Inner {
         }
         // Else keys that were read before a reload could replace those that it found.
         let _reading = self.reading.lock().await;
-        let mut session = self.pool.live_session().await?;
-        let meta = crate::meta::load(&mut session).await?;
+        let session = self.pool.live_session().await?;
+        let keys = read_keys(&session).await.map_err(Fault::tell)?;
         session.done();
-        self.set_keys(meta.as_ref())
+        self.set_keys(keys)
     }
 
-    fn set_keys(&self, meta: Option<&Meta>) -> Result<(), Error> {
-        let keys = Arc::new(key_ring(meta, &self.own_key)?);
+    fn set_keys(&self, keys: Option<KeyRing>) -> Result<(), Error> {
+        let keys = Arc::new(keys.ok_or_else(no_key)?);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
     }
@@ -359,17 +360,34 @@ async fn load(pool: &Arc<Pool>, policy: &Policy, occasion: Occasion) -> Result<S
     Ok(schema)
 }
 
-fn key_ring(meta: Option<&Meta>, own_key: &SealKey) -> Result<KeyRing, Error> {
-    let ring = match meta {
+fn key_ring(meta: Option<&Meta>, own_key: &SealKey) -> Option<KeyRing> {
+    match meta {
         Some(meta) => meta.key_ring(),
         None => KeyRing::new(own_key.id, [own_key.clone()]),
-    };
-    ring.ok_or_else(|| {
-        Error::Corrupt(
-            "The key that seals links is missing from highwater.seal_key. Restore it, or untrack the database and track it again (old links end)."
-                .into(),
-        )
-    })
+    }
+}
+
+/// The keys as they are now.
+async fn read_keys(client: &Client) -> Result<Option<KeyRing>, Fault> {
+    let sql = "SELECT m.current_key, k.id, k.secret FROM highwater.meta AS m CROSS JOIN highwater.seal_key AS k ORDER BY k.id";
+    let rows = client.query_typed(sql, &[]).await?;
+    let mut keys = Vec::with_capacity(rows.len());
+    let mut current = 0;
+    for row in &rows {
+        current = row.try_get::<_, i32>(0)?.cast_unsigned();
+        keys.push(SealKey {
+            id: row.try_get::<_, i32>(1)?.cast_unsigned(),
+            secret: row.try_get::<_, &[u8]>(2)?.try_into().unwrap_or_default(),
+        });
+    }
+    Ok(KeyRing::new(current, keys))
+}
+
+fn no_key() -> Error {
+    Error::Corrupt(
+        "The key that seals links is missing from highwater.seal_key. Restore it, or untrack the database and track it again (old links end)."
+            .into(),
+    )
 }
 
 fn tell(ensured: &Ensured) {

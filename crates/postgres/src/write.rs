@@ -67,7 +67,7 @@ pub(crate) async fn write(
         };
         let again = attempts < ATTEMPTS_MAX && failure.is_passing(scene(None));
         // A connection that was kept may have been cut since it was used, without anybody noticing.
-        let stale = failure.is_lost() && session.is_reused();
+        let stale = failure.is_lost_at_once() && session.is_reused();
         if session.batch_execute("ROLLBACK").await.is_err() {
             drop(session);
             if stale {
@@ -149,8 +149,9 @@ impl Work<'_> {
 }
 
 impl Failure {
-    fn is_lost(&self) -> bool {
-        matches!(self, Failure::Refused(refusal) if is_connection_lost(&refusal.error))
+    /// Whether the connection was gone before the first step.
+    fn is_lost_at_once(&self) -> bool {
+        matches!(self, Failure::Refused(refusal) if refusal.step.is_none() && is_connection_lost(&refusal.error))
     }
 
     fn is_passing(&self, scene: Scene<'_>) -> bool {

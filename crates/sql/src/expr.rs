@@ -1,6 +1,6 @@
 //! Expressions.
 //!
-//! Two ways to write an expression: as a *value* (three-valued where it is Boolean: 1, 0, `NULL`) and as a *predicate*, of which
+//! Two ways to write an expression: as a *value* (three-valued where it is Boolean: true, false, `NULL`) and as a *predicate*, of which
 //! only truth counts (`NULL` is as good as false). The second allows plain `=` and `<`, which indexes can answer; the first
 //! is needed under `not`, where `NULL` and false lead to different results.
 //!
@@ -9,22 +9,18 @@
 
 mod navigate;
 
-use highwater_core::query::{Arithmetic, Comparison, Function, Logical, Scope};
+use highwater_core::query::{Comparison, Logical, Scope};
 use highwater_core::{Catalog, Error, Expr};
-use highwater_odata::{PrimitiveType, Value};
 
-use crate::flavour::{Collation, Flavour, Kind, RowRef, Spelling};
-use crate::text::{Param, Sql};
+use crate::flavour::{Flavour, RowRef, beside_null};
+use crate::text::Sql;
 
 /// Writes expressions over the rows that are in scope.
 pub struct Compiler<'a, F> {
-    flavour: &'a F,
-    catalog: &'a Catalog,
+    pub(crate) flavour: &'a F,
+    pub(crate) catalog: &'a Catalog,
     rows: Vec<(Scope, RowRef)>,
 }
-
-/// A comparison with `null` is decided when the statement is written.
-const FALSE: &str = "0";
 
 impl<'a, F: Flavour> Compiler<'a, F> {
     /// For expressions over one row.
@@ -45,7 +41,7 @@ impl<'a, F: Flavour> Compiler<'a, F> {
         match expr {
             Expr::Logical(operator, ..) => self.chain(sql, expr, *operator, Self::predicate),
             Expr::Compare(operator, left, right) => self.compare(sql, *operator, left, right, true),
-            Expr::In(operand, list) => self.is_in(sql, operand, list, true),
+            Expr::In(operand, list) => self.one_of(sql, operand, list, true),
             Expr::Related {
                 from,
                 table,
@@ -70,34 +66,14 @@ impl<'a, F: Flavour> Compiler<'a, F> {
     /// [`Error::Unsupported`] if the database cannot compute the expression exactly.
     pub fn value(&mut self, sql: &mut Sql, expr: &Expr) -> Result<(), Error> {
         match expr {
-            Expr::Literal(value) => {
-                let kind = Kind::of(expr.ty());
-                self.literal(sql, value, kind)
-            }
-            Expr::Column { scope, column, ty } => {
-                if *ty == PrimitiveType::Boolean {
-                    // A stored 2 or 'yes' is shown as such and is not `true`.
-                    sql.push("(");
-                    self.column(sql, *scope, *column);
-                    sql.push(" = 1)");
-                } else {
-                    self.column(sql, *scope, *column);
-                }
-                Ok(())
-            }
+            Expr::Literal(_)
+            | Expr::Column { .. }
+            | Expr::Negate(_)
+            | Expr::Arithmetic(..)
+            | Expr::Call(..) => F::scalar(self, sql, expr),
             Expr::Not(operand) => {
                 sql.push("(NOT ");
                 self.value(sql, operand)?;
-                sql.push(")");
-                Ok(())
-            }
-            Expr::Negate(operand) => {
-                sql.push("(- ");
-                if operand.ty() == PrimitiveType::Duration {
-                    self.operand(sql, operand, Kind::Duration, false)?;
-                } else {
-                    self.value(sql, operand)?;
-                }
                 sql.push(")");
                 Ok(())
             }
@@ -105,11 +81,7 @@ impl<'a, F: Flavour> Compiler<'a, F> {
             Expr::Compare(operator, left, right) => {
                 self.compare(sql, *operator, left, right, false)
             }
-            Expr::In(operand, list) => self.is_in(sql, operand, list, false),
-            Expr::Arithmetic(operator, left, right, ty) => {
-                self.arithmetic(sql, *operator, left, right, *ty)
-            }
-            Expr::Call(function, arguments, ty) => self.call(sql, *function, arguments, *ty),
+            Expr::In(operand, list) => self.one_of(sql, operand, list, false),
             Expr::Related {
                 from,
                 table,
@@ -147,18 +119,11 @@ impl<'a, F: Flavour> Compiler<'a, F> {
     ///
     /// [`Error::Unsupported`] if the database cannot compute the expression exactly.
     pub fn order_value(&mut self, sql: &mut Sql, expr: &Expr) -> Result<(), Error> {
-        self.operand(sql, expr, Kind::of(expr.ty()), true)?;
-        if self.needs_collation(expr) {
-            sql.push(F::COLLATE_BINARY);
-        }
-        Ok(())
+        F::order_value(self, sql, expr)
     }
 
-    fn column(&self, sql: &mut Sql, scope: Scope, column: usize) {
-        self.flavour.column(sql, self.row(scope), column);
-    }
-
-    fn row(&self, scope: Scope) -> RowRef {
+    /// The row that a scope stands for.
+    pub(crate) fn row(&self, scope: Scope) -> RowRef {
         self.rows
             .iter()
             .rev()
@@ -167,10 +132,16 @@ impl<'a, F: Flavour> Compiler<'a, F> {
             .expect("a bound expression names only rows that are in scope")
     }
 
-    fn literal(&self, sql: &mut Sql, value: &Value, kind: Kind) -> Result<(), Error> {
-        let value = self.flavour.literal(value, kind)?;
-        sql.bind(Param::Value(value));
-        Ok(())
+    /// Something to ask with a related row in scope.
+    pub(crate) fn within<T>(
+        &mut self,
+        (table, relation, scope): (usize, usize, Scope),
+        ask: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        self.enter(scope, table, relation);
+        let answer = ask(self);
+        self.rows.pop();
+        answer
     }
 
     /// `a and b and c …` as a balanced tree.
@@ -226,390 +197,51 @@ impl<'a, F: Flavour> Compiler<'a, F> {
         right: &Expr,
         only_truth: bool,
     ) -> Result<(), Error> {
-        match operator {
-            Comparison::Eq => self.equal(sql, left, right, only_truth),
-            Comparison::Ne => {
-                if let Some(other) = beside_null(left, right) {
-                    sql.push("(");
-                    self.value(sql, other)?;
-                    sql.push(" IS NOT NULL)");
-                    return Ok(());
-                }
-                self.infix(sql, left, F::DIFFERENT, right, true)
-            }
-            Comparison::Gt => self.ordered(sql, left, ">", right, only_truth),
-            Comparison::Ge => self.ordered(sql, left, ">=", right, only_truth),
-            Comparison::Lt => self.ordered(sql, left, "<", right, only_truth),
-            Comparison::Le => self.ordered(sql, left, "<=", right, only_truth),
-        }
-    }
-
-    fn equal(
-        &mut self,
-        sql: &mut Sql,
-        left: &Expr,
-        right: &Expr,
-        only_truth: bool,
-    ) -> Result<(), Error> {
-        if let Some(other) = beside_null(left, right) {
-            sql.push("(");
-            self.value(sql, other)?;
-            sql.push(" IS NULL)");
-            return Ok(());
-        }
-        let (left, right) = match (left, right) {
-            (Expr::Literal(_), Expr::Column { .. }) => (right, left),
-            _ => (left, right),
+        let Some(other) = beside_null(left, right) else {
+            return F::compare(self, sql, (operator, left, right), only_truth);
         };
-        let constant = matches!(right, Expr::Literal(_));
-        let operator = if only_truth && constant { "=" } else { F::SAME };
-        if let (Expr::Column { scope, column, .. }, Expr::Literal(value)) = (left, right) {
-            let kind = Kind::of_pair(left.ty(), right.ty());
-            if let (Kind::Guid, true, Value::Lexical(_, text)) = (kind, only_truth, value)
-                && self.is_key(*scope, *column)
-            {
-                self.guid_key(sql, (*scope, *column), text);
+        let test = match operator {
+            Comparison::Eq => " IS NULL)",
+            Comparison::Ne => " IS NOT NULL)",
+            _ => {
+                sql.push(F::FALSE);
                 return Ok(());
             }
-            if let (Kind::Text, true, Collation::Coarser(index)) = (
-                kind,
-                only_truth,
-                self.flavour.collation(self.row(*scope), *column),
-            ) {
-                // The first condition can use an index, the second is the one that OData means.
-                let mark = sql.mark();
-                sql.push("(");
-                self.column(sql, *scope, *column);
-                sql.push(" COLLATE ");
-                sql.push(index);
-                sql.push(" = ");
-                self.literal(sql, value, kind)?;
-                sql.push(" AND ");
-                self.column(sql, *scope, *column);
-                sql.push(F::COLLATE_BINARY);
-                sql.push(" = ");
-                let end = sql.repeat_from(mark);
-                self.literal(sql, value, kind)?;
-                sql.resume(end);
-                sql.push(")");
-                return Ok(());
-            }
-        }
-        self.infix(sql, left, operator, right, true)
-    }
-
-    /// Ids are equal whatever the case of their digits. Both usual forms are looked up in the index of the key; a key in mixed case is
-    /// found under the form in which it was given only.
-    fn guid_key(&mut self, sql: &mut Sql, (scope, column): (Scope, usize), text: &str) {
-        let forms = [
-            text.to_ascii_lowercase(),
-            text.to_ascii_uppercase(),
-            text.to_owned(),
-        ];
+        };
         sql.push("(");
-        self.column(sql, scope, column);
-        sql.push(" IN (");
-        for (position, form) in forms.into_iter().enumerate() {
-            if position > 0 {
-                sql.push(", ");
-            }
-            sql.bind(Param::Value(Value::String(form)));
-        }
-        sql.push("))");
-    }
-
-    fn ordered(
-        &mut self,
-        sql: &mut Sql,
-        left: &Expr,
-        operator: &str,
-        right: &Expr,
-        only_truth: bool,
-    ) -> Result<(), Error> {
-        if beside_null(left, right).is_some() {
-            sql.push(FALSE);
-            return Ok(());
-        }
-        if !only_truth {
-            sql.push("(");
-        }
-        // The larger side: text in a numeric column compares as larger than every number.
-        let larger = if operator.starts_with('>') {
-            left
-        } else {
-            right
-        };
-        let guard = match larger {
-            Expr::Column { scope, column, ty } if ty.is_numeric() => Some((*scope, *column)),
-            _ => None,
-        };
-        let guard = guard.filter(|_| !self.flavour.is_number().is_empty());
-        if let Some((scope, column)) = guard {
-            sql.push("(");
-            self.infix(sql, left, operator, right, false)?;
-            sql.push(" AND ");
-            self.column(sql, scope, column);
-            sql.push(self.flavour.is_number());
-            sql.push(")");
-        } else {
-            self.infix(sql, left, operator, right, false)?;
-        }
-        if !only_truth {
-            sql.push(" IS TRUE)");
-        }
+        self.value(sql, other)?;
+        sql.push(test);
         Ok(())
     }
 
-    fn infix(
-        &mut self,
-        sql: &mut Sql,
-        left: &Expr,
-        operator: &str,
-        right: &Expr,
-        keep_foreign: bool,
-    ) -> Result<(), Error> {
-        let kind = Kind::of_pair(left.ty(), right.ty());
-        sql.push("(");
-        self.operand(sql, left, kind, keep_foreign)?;
-        if kind == Kind::Text && (self.needs_collation(left) || self.needs_collation(right)) {
-            sql.push(F::COLLATE_BINARY);
-        }
-        sql.push(" ");
-        sql.push(operator);
-        sql.push(" ");
-        self.operand(sql, right, kind, keep_foreign)?;
-        sql.push(")");
-        Ok(())
-    }
-
-    /// Writes a value in its comparable form. A stored value that is not of the kind becomes `NULL`, or is kept as it is if
-    /// `keep_foreign`: two different ones must not be equal.
-    fn operand(
-        &mut self,
-        sql: &mut Sql,
-        expr: &Expr,
-        kind: Kind,
-        keep_foreign: bool,
-    ) -> Result<(), Error> {
-        if let Expr::Literal(value) = expr {
-            if let Some(function) = self.flavour.comparable(kind) {
-                sql.push(function);
-                sql.push("(");
-                self.literal(sql, value, kind)?;
-                sql.push(")");
-                return Ok(());
-            }
-            return self.literal(sql, value, kind);
-        }
-        let Some(function) = self.flavour.comparable(kind) else {
-            if let Expr::Column { scope, column, .. } = expr {
-                // A Boolean column too: an index of it can be used, and a stored 2 is neither true nor false.
-                self.column(sql, *scope, *column);
-                return Ok(());
-            }
-            return self.value(sql, expr);
-        };
-        if keep_foreign {
-            sql.push("COALESCE(");
-        }
-        let mark = sql.mark();
-        sql.push(function);
-        sql.push("(");
-        self.value(sql, expr)?;
-        sql.push(")");
-        if keep_foreign {
-            sql.push(", ");
-            let end = sql.repeat_from(mark);
-            self.value(sql, expr)?;
-            sql.resume(end);
-            sql.push(")");
-        }
-        Ok(())
-    }
-
-    /// Whether the text of an expression would otherwise compare by a column's collation.
-    fn needs_collation(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::Column { scope, column, .. } => {
-                self.flavour.collation(self.row(*scope), *column) != Collation::Binary
-            }
-            Expr::Related { then, .. } => Kind::of(then.ty()) == Kind::Text,
-            _ => false,
-        }
-    }
-
-    fn is_key(&self, scope: Scope, column: usize) -> bool {
-        let row = self.row(scope);
-        self.catalog.tables[row.table].key.contains(&column)
-    }
-
-    fn is_in(
+    fn one_of(
         &mut self,
         sql: &mut Sql,
         operand: &Expr,
         list: &[Expr],
         only_truth: bool,
     ) -> Result<(), Error> {
-        let constants = list.iter().all(|item| matches!(item, Expr::Literal(_)));
-        if !constants {
-            let mut chain: Option<Expr> = None;
-            for item in list {
-                let equal = Expr::Compare(
-                    Comparison::Eq,
-                    Box::new(operand.clone()),
-                    Box::new(item.clone()),
-                );
-                chain = Some(match chain {
-                    None => equal,
-                    Some(chain) => Expr::Logical(Logical::Or, Box::new(chain), Box::new(equal)),
-                });
+        if list.iter().all(|item| matches!(item, Expr::Literal(_))) {
+            return F::is_in(self, sql, operand, list, only_truth);
+        }
+        let equal = |item: &Expr| {
+            Expr::Compare(
+                Comparison::Eq,
+                Box::new(operand.clone()),
+                Box::new(item.clone()),
+            )
+        };
+        let chain = list
+            .iter()
+            .map(equal)
+            .reduce(|chain, next| Expr::Logical(Logical::Or, Box::new(chain), Box::new(next)));
+        match chain {
+            Some(chain) if only_truth => self.predicate(sql, &chain),
+            Some(chain) => self.value(sql, &chain),
+            None => {
+                sql.push(F::FALSE);
+                Ok(())
             }
-            return match chain {
-                Some(chain) if only_truth => self.predicate(sql, &chain),
-                Some(chain) => self.value(sql, &chain),
-                None => {
-                    sql.push(FALSE);
-                    Ok(())
-                }
-            };
         }
-        let nulls = list.iter().any(is_null);
-        let kind =
-            list.iter()
-                .filter(|item| !is_null(item))
-                .fold(Kind::of(operand.ty()), |kind, item| match kind {
-                    Kind::Text => Kind::of(item.ty()),
-                    kind => kind,
-                });
-        sql.push("((");
-        let mark = sql.mark();
-        self.operand(sql, operand, kind, true)?;
-        if kind == Kind::Text && self.needs_collation(operand) {
-            sql.push(F::COLLATE_BINARY);
-        }
-        sql.push(" IN (");
-        let mut first = true;
-        for item in list.iter().filter(|item| !is_null(item)) {
-            if !first {
-                sql.push(", ");
-            }
-            first = false;
-            self.operand(sql, item, kind, false)?;
-        }
-        sql.push(")");
-        if !only_truth {
-            sql.push(" IS TRUE");
-        }
-        sql.push(")");
-        if nulls {
-            sql.push(" OR ");
-            let end = sql.repeat_from(mark);
-            self.value(sql, operand)?;
-            sql.resume(end);
-            sql.push(" IS NULL");
-        }
-        sql.push(")");
-        Ok(())
-    }
-
-    fn arithmetic(
-        &mut self,
-        sql: &mut Sql,
-        operator: Arithmetic,
-        left: &Expr,
-        right: &Expr,
-        ty: PrimitiveType,
-    ) -> Result<(), Error> {
-        let spelling = self
-            .flavour
-            .arithmetic(operator, left.ty(), right.ty(), ty)?;
-        self.spell(sql, spelling, &[left, right])
-    }
-
-    fn call(
-        &mut self,
-        sql: &mut Sql,
-        function: Function,
-        arguments: &[Expr],
-        ty: PrimitiveType,
-    ) -> Result<(), Error> {
-        if function == Function::Case {
-            sql.push("CASE");
-            for pair in arguments.chunks_exact(2) {
-                sql.push(" WHEN ");
-                self.predicate(sql, &pair[0])?;
-                sql.push(" THEN ");
-                self.value(sql, &pair[1])?;
-            }
-            sql.push(" END");
-            return Ok(());
-        }
-        let spelling = self.flavour.function(function, arguments, ty)?;
-        let arguments: Vec<&Expr> = arguments.iter().collect();
-        self.spell(sql, spelling, &arguments)
-    }
-
-    fn spell(
-        &mut self,
-        sql: &mut Sql,
-        spelling: Spelling,
-        arguments: &[&Expr],
-    ) -> Result<(), Error> {
-        match spelling {
-            Spelling::Call(name, extra) => {
-                sql.push(name);
-                sql.push("(");
-                for (position, argument) in arguments.iter().enumerate() {
-                    if position > 0 {
-                        sql.push(", ");
-                    }
-                    self.value(sql, argument)?;
-                }
-                if let Some(extra) = extra {
-                    sql.push(", ");
-                    sql.bind(Param::Value(extra));
-                }
-                sql.push(")");
-            }
-            Spelling::Infix(name) => {
-                sql.push("(");
-                for (position, argument) in arguments.iter().enumerate() {
-                    if position > 0 {
-                        sql.push(name);
-                    }
-                    self.value(sql, argument)?;
-                }
-                sql.push(")");
-            }
-            Spelling::InfixReal(name) => {
-                sql.push("(");
-                for (position, argument) in arguments.iter().enumerate() {
-                    if position > 0 {
-                        sql.push(name);
-                    }
-                    sql.push("CAST(");
-                    self.value(sql, argument)?;
-                    sql.push(" AS REAL)");
-                }
-                sql.push(")");
-            }
-            Spelling::Constant(value) => sql.bind(Param::Value(value)),
-        }
-        Ok(())
-    }
-}
-
-fn is_null(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(Value::Null))
-}
-
-/// The other operand, if one is the constant `null`.
-fn beside_null<'e>(left: &'e Expr, right: &'e Expr) -> Option<&'e Expr> {
-    if is_null(right) {
-        Some(left)
-    } else if is_null(left) {
-        Some(right)
-    } else {
-        None
     }
 }

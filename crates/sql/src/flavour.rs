@@ -1,24 +1,34 @@
 //! What differs between the databases when an expression becomes SQL.
 //!
+//! The walk over an expression, the rows in scope and the sub-queries are the same everywhere ([`Compiler`]); how two values are
+//! compared and how a function is spelled is not, because one database knows the type of a value when it runs a statement and the
+//! other when it parses it.
+//!
 //! What is deliberately absent: statements. How a page or a round is read depends on how a store keeps its history, so each
 //! flavour writes its own statements around the compiled expressions.
 
-use highwater_core::Error;
-use highwater_core::query::{Arithmetic, Function, Scope};
-use highwater_odata::{PrimitiveType, Value};
+use highwater_core::query::{Comparison, Scope};
+use highwater_core::{Error, Expr};
+use highwater_odata::Value;
 
-use crate::text::Sql;
+use crate::expr::Compiler;
+use crate::text::{Param, Sql};
 
 /// A database's dialect of SQL.
-pub trait Flavour {
+pub trait Flavour: Sized {
     /// What a placeholder begins with; its number follows.
     const PLACEHOLDER: char;
+    /// Parameters of one statement at most.
+    const PARAMS_MAX: usize;
     /// The comparison that treats `NULL` as a value.
     const SAME: &'static str;
-    /// Its negation.
-    const DIFFERENT: &'static str;
-    /// The suffix that makes text compare byte by byte.
-    const COLLATE_BINARY: &'static str;
+    /// A condition that never holds.
+    const FALSE: &'static str;
+
+    /// An empty statement.
+    fn sql(&self) -> Sql {
+        Sql::limited(Self::PLACEHOLDER, Self::PARAMS_MAX)
+    }
 
     /// Writes something that can stand behind `FROM` and has the entities of a table at the snapshot being read as rows, and
     /// the table's columns under their own names.
@@ -27,48 +37,72 @@ pub trait Flavour {
     /// Writes a reference to a column.
     fn column(&self, sql: &mut Sql, row: RowRef, column: usize);
 
-    /// How the database compares the text of a column if nothing is said.
-    fn collation(&self, row: RowRef, column: usize) -> Collation;
-
-    /// The value to bind for a literal.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unsupported`] if the database cannot compare with it exactly.
-    fn literal(&self, value: &Value, kind: Kind) -> Result<Value, Error>;
-
-    /// The function that turns stored values of a kind into values that SQL compares correctly, and anything else into `NULL`;
-    /// `None` if SQL compares stored values correctly as they are.
-    fn comparable(&self, kind: Kind) -> Option<&'static str>;
-
-    /// A condition on a numeric column that is false for stored values that are no numbers and would compare as larger
-    /// than any number; empty if there are none.
-    fn is_number(&self) -> &'static str;
-
-    /// How a function is spelled.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unsupported`] if there is no such function for these types, or a pattern is not valid.
-    fn function(
+    /// Writes that a column of the row where a path begins and one of the related row have the same value. `inner_decides` tells
+    /// whose collation the foreign key compares by.
+    fn related(
         &self,
-        function: Function,
-        arguments: &[highwater_core::Expr],
-        result: PrimitiveType,
-    ) -> Result<Spelling, Error>;
+        sql: &mut Sql,
+        outer: (RowRef, usize),
+        inner: (RowRef, usize),
+        inner_decides: bool,
+    );
 
-    /// How an arithmetic operator is spelled.
+    /// Writes the value of a column, a constant, the opposite of a value, an arithmetic expression or a call.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] if it is not available for these types.
-    fn arithmetic(
-        &self,
-        operator: Arithmetic,
-        left: PrimitiveType,
-        right: PrimitiveType,
-        result: PrimitiveType,
-    ) -> Result<Spelling, Error>;
+    /// [`Error::Unsupported`] if the database cannot compute it exactly.
+    fn scalar(to: &mut Compiler<'_, Self>, sql: &mut Sql, expr: &Expr) -> Result<(), Error>;
+
+    /// Writes a comparison. If `only_truth`, `NULL` is as good as false; otherwise the comparison is never `NULL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] if the database cannot compare the values exactly.
+    fn compare(
+        to: &mut Compiler<'_, Self>,
+        sql: &mut Sql,
+        comparison: (Comparison, &Expr, &Expr),
+        only_truth: bool,
+    ) -> Result<(), Error>;
+
+    /// Writes whether a value is one of some constants (`null` may be among them), as [`Self::compare`] with `eq`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::compare`].
+    fn is_in(
+        to: &mut Compiler<'_, Self>,
+        sql: &mut Sql,
+        operand: &Expr,
+        list: &[Expr],
+        only_truth: bool,
+    ) -> Result<(), Error>;
+
+    /// Writes what to order by, so that the order is OData's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::scalar`].
+    fn order_value(to: &mut Compiler<'_, Self>, sql: &mut Sql, expr: &Expr) -> Result<(), Error>;
+
+    /// Writes a value that [`Self::order_value`] had in another row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::scalar`].
+    fn order_bound(
+        to: &mut Compiler<'_, Self>,
+        sql: &mut Sql,
+        expr: &Expr,
+        value: Param,
+    ) -> Result<(), Error>;
+
+    /// Writes a column of the key so that its order is the order of pages.
+    fn key_column(&self, sql: &mut Sql, row: RowRef, column: usize);
+
+    /// Writes a value that a column of the key had in another row.
+    fn key_bound(&self, sql: &mut Sql, table: usize, column: usize, value: Param);
 }
 
 /// A row that an expression can refer to.
@@ -113,71 +147,18 @@ impl Alias {
     }
 }
 
-/// How a column's text is compared by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collation {
-    /// Byte by byte, as OData demands.
-    Binary,
-    /// Another way, in which some different texts are equal (and equal texts are). The name is the collation of the index
-    /// that can find one text; what it finds has to be compared byte by byte again.
-    Coarser(&'static str),
-    /// Unknown here; the database may not even be able to use it.
-    Foreign,
+/// Whether an expression is the constant `null`.
+pub(crate) fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(Value::Null))
 }
 
-/// How values compare, by their types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Numbers, Booleans, bytes.
-    Plain,
-    /// Text, or values of unknown type.
-    Text,
-    /// `Edm.DateTimeOffset`
-    Instant,
-    /// `Edm.Date`
-    Date,
-    /// `Edm.TimeOfDay`
-    Time,
-    /// `Edm.Duration`
-    Duration,
-    /// `Edm.Guid`
-    Guid,
-}
-
-impl Kind {
-    /// How values of a type compare with each other.
-    pub fn of(ty: PrimitiveType) -> Kind {
-        match ty {
-            PrimitiveType::String | PrimitiveType::Any => Kind::Text,
-            PrimitiveType::DateTimeOffset => Kind::Instant,
-            PrimitiveType::Date => Kind::Date,
-            PrimitiveType::TimeOfDay => Kind::Time,
-            PrimitiveType::Duration => Kind::Duration,
-            PrimitiveType::Guid => Kind::Guid,
-            _ => Kind::Plain,
-        }
+/// The other operand, if one is the constant `null`.
+pub(crate) fn beside_null<'e>(left: &'e Expr, right: &'e Expr) -> Option<&'e Expr> {
+    if is_null(right) {
+        Some(left)
+    } else if is_null(left) {
+        Some(right)
+    } else {
+        None
     }
-
-    /// How values of two types compare with each other: a type that says more than the other decides.
-    pub fn of_pair(left: PrimitiveType, right: PrimitiveType) -> Kind {
-        match (Kind::of(left), Kind::of(right)) {
-            (a, b) if a == b => a,
-            (Kind::Date, Kind::Instant) | (Kind::Instant, Kind::Date) => Kind::Instant,
-            (Kind::Text, other) | (other, Kind::Text) => other,
-            _ => Kind::Plain,
-        }
-    }
-}
-
-/// How an operator or a function is written.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Spelling {
-    /// `name(arguments…)`, with a further constant argument if there is one.
-    Call(&'static str, Option<Value>),
-    /// `a name b`
-    Infix(&'static str),
-    /// `CAST(a AS REAL) name b`
-    InfixReal(&'static str),
-    /// A constant.
-    Constant(Value),
 }

@@ -8,7 +8,7 @@ use highwater_core::{Catalog, Error, Expr, OrderBy};
 use highwater_odata::Value;
 
 use crate::expr::Compiler;
-use crate::flavour::{Collation, Flavour, RowRef};
+use crate::flavour::{Flavour, RowRef};
 use crate::text::{Param, Sql};
 
 /// One thing to order by.
@@ -74,16 +74,16 @@ pub(crate) fn behind<F: Flavour>(
                 sql.push(" IS NOT NULL");
             }
             // Nothing is smaller than NULL.
-            (true, true) => sql.push("0"),
+            (true, true) => sql.push(F::FALSE),
             (false, false) => {
                 compiler.order_value(sql, &term.expr)?;
                 sql.push(" > ");
-                sql.bind(value.clone());
+                F::order_bound(&mut compiler, sql, &term.expr, value.clone())?;
             }
             (false, true) => {
                 compiler.order_value(sql, &term.expr)?;
                 sql.push(" < ");
-                sql.bind(value.clone());
+                F::order_bound(&mut compiler, sql, &term.expr, value.clone())?;
                 sql.push(" OR ");
                 compiler.order_value(sql, &term.expr)?;
                 sql.push(" IS NULL");
@@ -94,7 +94,7 @@ pub(crate) fn behind<F: Flavour>(
         sql.push(" ");
         sql.push(F::SAME);
         sql.push(" ");
-        sql.bind(value.clone());
+        F::order_bound(&mut compiler, sql, &term.expr, value.clone())?;
         sql.push(" AND ");
         open += 1;
     }
@@ -122,20 +122,19 @@ pub(crate) fn key_compare<F: Flavour>(
             sql.push(", ");
         }
         if let Expr::Column { column, .. } = term.expr {
-            flavour.column(sql, row, column);
-            if flavour.collation(row, column) != Collation::Binary {
-                sql.push(F::COLLATE_BINARY);
-            }
+            flavour.key_column(sql, row, column);
         }
     }
     sql.push(if key.len() > 1 { ") " } else { " " });
     sql.push(operator);
     sql.push(if key.len() > 1 { " (" } else { " " });
-    for (position, value) in values.iter().enumerate() {
+    for (position, (term, value)) in key.iter().zip(values).enumerate() {
         if position > 0 {
             sql.push(", ");
         }
-        sql.bind(value.clone());
+        if let Expr::Column { column, .. } = term.expr {
+            flavour.key_bound(sql, row.table, column, value.clone());
+        }
     }
     if key.len() > 1 {
         sql.push(")");

@@ -19,6 +19,7 @@ pub mod sqlite;
 mod text;
 
 pub use expr::Compiler;
-pub use flavour::{Alias, Collation, Flavour, Kind, RowImage, RowRef, Spelling};
+pub use flavour::{Alias, Flavour, RowImage, RowRef};
 pub use keyset::Term;
+pub use sqlite::Collation;
 pub use text::{Param, Sql};

@@ -6,7 +6,7 @@
 use highwater_core::Error;
 use highwater_odata::Value;
 
-/// Parameters of one statement at most; SQLite's own limit.
+/// Parameters of one statement at most, unless it is said otherwise: the limit of SQLite, which is the smallest.
 const PARAMS_MAX: usize = 32_766;
 
 /// A value that is bound to a placeholder.
@@ -28,16 +28,23 @@ pub struct Sql {
     /// Number of the next placeholder, counted from 0; behind `params.len()` only while a fragment is repeated.
     next: usize,
     placeholder: char,
+    params_max: usize,
 }
 
 impl Sql {
     /// An empty statement whose placeholders are this character and a number.
     pub fn new(placeholder: char) -> Sql {
+        Sql::limited(placeholder, PARAMS_MAX)
+    }
+
+    /// As [`Sql::new`], for a database with another limit of the number of parameters.
+    pub fn limited(placeholder: char, params_max: usize) -> Sql {
         Sql {
             text: String::with_capacity(512),
             params: Vec::new(),
             next: 0,
             placeholder,
+            params_max,
         }
     }
 
@@ -108,10 +115,11 @@ impl Sql {
     ///
     /// [`Error::TooComplex`] if the request needs more parameters than a statement can have.
     pub fn finish(self) -> Result<(String, Vec<Param>), Error> {
-        if self.params.len() > PARAMS_MAX {
+        if self.params.len() > self.params_max {
             return Err(Error::TooComplex(format!(
-                "The query has {} values; at most {PARAMS_MAX} are possible. Split it into several queries.",
-                self.params.len()
+                "The query has {} values; at most {} are possible. Split it into several queries.",
+                self.params.len(),
+                self.params_max
             )));
         }
         Ok((self.text, self.params))

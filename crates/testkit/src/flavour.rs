@@ -6,6 +6,7 @@
 mod postgres;
 mod sqlite;
 
+pub(crate) use postgres::code;
 pub use postgres::{POSTGRES, POSTGRES_WITHOUT_MERGE};
 pub use sqlite::SQLITE;
 
@@ -218,7 +219,7 @@ pub struct Flavour {
     pub begin: &'static [&'static str],
     /// How to begin a transaction that will write, when others do so at the same time.
     pub begin_write: &'static str,
-    /// Statements that reorganise the database without changing a row.
+    /// Statements that reorganise the database, or a table `{}`, without changing a row.
     pub maintenance: &'static [&'static str],
     /// How to write `position of the second text in the first, from one, zero if absent`.
     pub position_function: &'static str,

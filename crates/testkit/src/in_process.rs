@@ -3,7 +3,6 @@
 //! What must hold: after [`Server::stop`], nothing of the service is left, although somebody may still hold a transport to it.
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::BodyExt as _;
@@ -23,7 +22,7 @@ struct Running {
 }
 
 impl Server for InProcess {
-    fn start(&mut self, argument: &Path) -> Arc<dyn Transport> {
+    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
         self.stop();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -32,7 +31,7 @@ impl Server for InProcess {
             .expect("threads can be started");
         let service = runtime
             .block_on(highwater::open(
-                argument,
+                std::path::Path::new(database),
                 highwater::server::Settings::default(),
             ))
             .unwrap_or_else(|error| panic!("the service cannot be opened: {error}"));

@@ -4,7 +4,7 @@
 //! the `id` of a 4.0 removal, or the database by its key columns. What is deliberately absent: ids that are not canonical.
 
 use crate::model::EntitySet;
-use crate::render::{Canon, canonical_number};
+use crate::render::{Canon, canonical_number, duration};
 
 /// The key values in key order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +80,11 @@ fn part(literal: &str) -> KeyPart {
             let text = text.strip_suffix('\'').unwrap_or(text);
             KeyPart::Quoted(text.replace("''", "'"))
         }
-        Some((_, text)) => {
+        Some((prefix, text)) => {
             let text = text.strip_suffix('\'').unwrap_or(text);
+            if let ("duration", Some(duration)) = (prefix, duration::of_payload(text)) {
+                return KeyPart::Bare(duration);
+            }
             KeyPart::Bare(text.trim_end_matches('=').to_owned())
         }
         None => KeyPart::Bare(canonical_number(literal)),
@@ -152,6 +155,11 @@ mod tests {
                 Some(vec![bare("2"), quoted("a,b")]),
             ),
             ("T%20%C3%A4(binary'AAE')", &["k"], Some(vec![bare("AAE")])),
+            (
+                "T%20%C3%A4(duration'PT26H')",
+                &["k"],
+                Some(vec![bare("0 days 93600. seconds")]),
+            ),
             ("T%20%C3%A4('a=b')", &["k"], Some(vec![quoted("a=b")])),
             ("T%20%C3%A4('a')", &["j", "k"], None),
             ("Other(1)", &["k"], None),

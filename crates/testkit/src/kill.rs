@@ -50,7 +50,7 @@ fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<(), String> {
     let schema = create(&mut lab);
     // It must not matter if the very first start, which tracks the tables, does not come to its end.
     for _ in 0..3 {
-        start_and_kill(binary, &lab.path(Which::Served), || spin(&mut rng));
+        start_and_kill(binary, &lab.served(), || spin(&mut rng));
     }
     let mut transport = lab.open();
     let set = published(&*transport, &schema)?.remove(0);

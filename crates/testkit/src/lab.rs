@@ -112,4 +112,8 @@ pub trait Lab {
 
     /// Whether [`Lab::restore`] is possible while the server side is open.
     fn restores_while_open(&self) -> bool;
+
+    /// Whether the restored database is the same one, so that links from before the backup live on, as opposed to a copy, where no
+    /// link does.
+    fn restores_itself(&self) -> bool;
 }

@@ -5,7 +5,8 @@
 //! the writers write until the clients have read their rounds. What is deliberately absent: filters, which would hide accounts.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, Surroundings};
 use crate::flavour::{Declared, Flavour, Kind};
@@ -24,6 +25,12 @@ use crate::schema::{Column, Family, Schema, Table};
 const ACCOUNTS: i64 = 60;
 /// Money in each.
 const BALANCE: i64 = 1_000;
+/// Two accounts that only lingering transactions touch. Others would have to wait for them.
+const RESERVED: [i64; 2] = [1_001, 1_002];
+/// All money.
+const TOTAL: i64 = (ACCOUNTS + 2) * BALANCE;
+/// So many transactions of others a lingering one lets pass before it ends.
+const LINGERED: u64 = 50;
 
 /// How much a run does.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +39,12 @@ pub struct Plan {
     pub writers: usize,
     /// Clients that read at the same time.
     pub clients: usize,
-    /// Rounds that each client reads.
+    /// Rounds that each client reads at least.
     pub rounds: usize,
+    /// How long they read at least.
+    pub time: Duration,
+    /// Whether one more program keeps transactions open, in which it has written, while the others end many.
+    pub lingers: bool,
 }
 
 /// Creates the accounts in both databases; gives the schema.
@@ -42,7 +53,7 @@ pub fn create(lab: &mut dyn Lab) -> Schema {
         "CREATE TABLE accounts (id INTEGER PRIMARY KEY, owner TEXT, balance INTEGER NOT NULL)"
             .to_owned(),
     ];
-    for id in 1..=ACCOUNTS {
+    for id in (1..=ACCOUNTS).chain(RESERVED) {
         ddl.push(format!(
             "INSERT INTO accounts VALUES ({id}, 'owner {id}', {BALANCE})"
         ));
@@ -71,6 +82,7 @@ pub fn create(lab: &mut dyn Lab) -> Schema {
         targets: vec![vec![0]],
         strict: true,
         hidden_rowid: None,
+        unlogged: false,
         family: Family::Single,
         ddl: Vec::new(),
     };
@@ -118,44 +130,42 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), Strin
     let mut writers: Vec<(Box<dyn Outside>, Rng)> = (0..plan.writers)
         .map(|number| (lab.outside(Which::Served, number), rng.fork()))
         .collect();
-    let done = AtomicBool::new(false);
-    let (transactions, outcome) = std::thread::scope(|scope| {
-        let (done, transport) = (&done, &*transport);
-        let writing: Vec<_> = writers
-            .iter_mut()
-            .map(|(program, rng)| {
-                scope.spawn(move || {
-                    let mut count = 0;
-                    while !done.load(Ordering::Relaxed) {
-                        count += u64::from(transfer(&mut **program, flavour, rng));
+    let (mut lingering, lingering_rng) = (lab.outside(Which::Served, plan.writers), rng.fork());
+    let work = Work::default();
+    let outcome = std::thread::scope(|scope| {
+        let (work, transport) = (&work, &*transport);
+        let begin = Instant::now();
+        for (program, rng) in &mut writers {
+            scope.spawn(move || {
+                program.be_patient(true);
+                while !work.is_over() {
+                    if transfer(&mut **program, flavour, rng) {
+                        work.count();
                     }
-                    count
-                })
-            })
-            .collect();
-        let followers: Vec<&mut Follower> = clients
+                }
+            });
+        }
+        if plan.lingers {
+            scope.spawn(move || linger(&mut *lingering, lingering_rng, work));
+        }
+        let reading: Vec<_> = clients
             .iter_mut()
-            .map(|client| &mut client.follower)
-            .collect();
-        let reading: Vec<_> = followers
-            .into_iter()
-            .map(|follower| scope.spawn(move || read_rounds(follower, transport, plan.rounds)))
+            .map(|client| {
+                let follower = &mut client.follower;
+                scope.spawn(move || read_rounds(follower, transport, plan, begin))
+            })
             .collect();
         let outcomes: Vec<_> = reading
             .into_iter()
             .map(std::thread::ScopedJoinHandle::join)
             .collect();
-        done.store(true, Ordering::Relaxed);
-        let counts: u64 = writing
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or(0))
-            .sum();
-        let outcome = outcomes.into_iter().try_for_each(|outcome| {
-            outcome.unwrap_or_else(|_| Err("a client panicked".to_owned()))
-        });
-        (counts, outcome)
+        work.end();
+        outcomes.into_iter().try_fold(0, |rounds, outcome| {
+            let outcome = outcome.unwrap_or_else(|_| Err("a client panicked".to_owned()));
+            Ok(rounds + outcome?)
+        })
     });
-    outcome?;
+    let rounds: u64 = outcome.map_err(|error: String| error)?;
     let around = Surroundings {
         lab,
         schema: &schema,
@@ -164,7 +174,53 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), Strin
     for client in &mut clients {
         settle(client, around)?;
     }
-    Ok((transactions, (plan.clients * (plan.rounds + 1)) as u64))
+    Ok((work.transactions(), rounds))
+}
+
+/// What the writers have done together.
+#[derive(Default)]
+struct Work {
+    progress: Mutex<Progress>,
+    moved: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    transactions: u64,
+    is_over: bool,
+}
+
+impl Work {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        self.progress().is_over
+    }
+
+    fn transactions(&self) -> u64 {
+        self.progress().transactions
+    }
+
+    fn count(&self) {
+        self.progress().transactions += 1;
+        self.moved.notify_all();
+    }
+
+    fn end(&self) {
+        self.progress().is_over = true;
+        self.moved.notify_all();
+    }
+
+    /// Waits until others have ended so many transactions, or all is over.
+    fn wait(&self, transactions: u64) {
+        let progress = self.progress();
+        let until = progress.transactions + transactions;
+        let _ended = self
+            .moved
+            .wait_while(progress, |now| now.transactions < until && !now.is_over);
+    }
 }
 
 /// Reads the last changes of a client without writers beside it, and compares its copy with the database.
@@ -183,13 +239,15 @@ fn settle(client: &mut Client, around: Surroundings<'_>) -> Result<(), String> {
     Err(format!("the copy is {copy:?}, the database {answer:?}"))
 }
 
+/// Reads rounds until there were enough; returns how many.
 fn read_rounds(
     follower: &mut Follower,
     transport: &dyn Transport,
-    rounds: usize,
-) -> Result<(), String> {
+    plan: Plan,
+    begin: Instant,
+) -> Result<u64, String> {
     let mut done = 0;
-    while done < rounds {
+    while done < plan.rounds as u64 || begin.elapsed() < plan.time {
         match follower.step(transport)?.0 {
             Turn::Page => {}
             Turn::Gone => return Err("a link is gone for no reason".to_owned()),
@@ -203,7 +261,25 @@ fn read_rounds(
             }
         }
     }
-    Ok(())
+    Ok(done)
+}
+
+/// Moves money between the reserved accounts in transactions that stay open while others come and go.
+fn linger(program: &mut dyn Outside, mut rng: Rng, work: &Work) {
+    while !work.is_over() {
+        let [from, to] = RESERVED;
+        let amount = 1 + rng.below(100);
+        for sql in [
+            "BEGIN".to_owned(),
+            format!("UPDATE accounts SET balance = balance - {amount} WHERE id = {from}"),
+            "SAVEPOINT between".to_owned(),
+            format!("UPDATE accounts SET balance = balance + {amount} WHERE id = {to}"),
+        ] {
+            program.execute(&sql);
+        }
+        work.wait(LINGERED);
+        program.execute(rng.word(&["COMMIT", "COMMIT", "ROLLBACK"]));
+    }
 }
 
 /// Checks that a copy is of one committed state.
@@ -217,7 +293,7 @@ pub fn check_total(follower: &Follower) -> Result<(), String> {
         .values()
         .filter_map(|entity| whole_number(entity.get("balance")?))
         .sum();
-    if total == ACCOUNTS * BALANCE {
+    if total == TOTAL {
         return Ok(());
     }
     Err(format!("the total is {total}: {:?}", follower.copy()))
@@ -243,8 +319,9 @@ pub fn transfer(program: &mut dyn Outside, flavour: &Flavour, rng: &mut Rng) -> 
             format!("UPDATE accounts SET balance = balance - {amount} WHERE id = {from}"),
             format!("INSERT INTO accounts VALUES ({to}, 'new', {amount})"),
         ],
-        // The end of one.
+        // The end of one. Nobody may change it between the two statements that matter, so the first one locks it.
         1 if from != to => vec![
+            format!("UPDATE accounts SET owner = owner WHERE id = {from}"),
             format!(
                 "UPDATE accounts SET balance = balance + ({}) WHERE id = {to}",
                 balance(from)

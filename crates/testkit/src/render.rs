@@ -4,6 +4,8 @@
 //! canonical form. What must hold: two values have the same canonical form exactly if a client could not tell them apart.
 //! What is deliberately absent: names, keys and whole entities.
 
+pub(crate) mod duration;
+
 use std::fmt;
 
 use serde_json::Value as Json;
@@ -79,10 +81,13 @@ fn integer(v: i64, declared: &str) -> Canon {
 fn real(v: f64, declared: &str) -> Canon {
     let ty = match declared {
         "Decimal" if v.is_finite() => "Decimal",
+        "Single" => "Single",
         _ => "Double",
     };
     let text = if v.is_finite() {
         canonical_number(&format!("{v:e}"))
+    } else if v.is_nan() {
+        "NaN".to_owned()
     } else if v > 0.0 {
         "INF".to_owned()
     } else {
@@ -96,7 +101,16 @@ fn text(v: &str, declared: &str) -> Canon {
         "Date" => is_date(v),
         "TimeOfDay" => is_time(v),
         "Guid" => is_guid(v),
-        "Decimal" if is_decimal(v) => return value(declared, canonical_number(v)),
+        "Decimal" => match special_number(v) {
+            // OData has these for floating-point numbers only.
+            Some(special) => return value("Double", special),
+            None if is_decimal(v) => return value(declared, canonical_number(v)),
+            None => false,
+        },
+        "Duration" => match duration::of_interval(v) {
+            Some(duration) => return value(declared, duration),
+            None => false,
+        },
         "DateTimeOffset" => match timestamp(v) {
             Some(stamp) => return value(declared, stamp),
             None => false,
@@ -104,6 +118,15 @@ fn text(v: &str, declared: &str) -> Canon {
         _ => false,
     };
     value(if lexical { declared } else { "String" }, v)
+}
+
+fn special_number(v: &str) -> Option<&'static str> {
+    match v {
+        "NaN" => Some("NaN"),
+        "Infinity" => Some("INF"),
+        "-Infinity" => Some("-INF"),
+        _ => None,
+    }
 }
 
 /// Whether the text has the form, in which `0` stands for any digit.
@@ -125,10 +148,20 @@ fn is_digits(text: &str) -> bool {
 
 /// The generators make no dates that look valid and are not.
 fn is_date(v: &str) -> bool {
-    has_form(v, "0000-00-00")
+    let unsigned = v.strip_prefix('-').unwrap_or(v);
+    let Some(at) = unsigned.find('-') else {
+        return false;
+    };
+    let (year, rest) = unsigned.split_at(at);
+    let whole = year.len() == 4 || (year.len() > 4 && !year.starts_with('0'));
+    whole && is_digits(year) && has_form(rest, "-00-00")
 }
 
 fn is_time(v: &str) -> bool {
+    // The end of a day, which is no time of day.
+    if v.starts_with("24") {
+        return false;
+    }
     let (whole, fraction) = v.split_once('.').unwrap_or((v, "0"));
     has_form(v, "00:00") || (has_form(whole, "00:00:00") && is_digits(fraction))
 }
@@ -148,7 +181,7 @@ fn is_decimal(v: &str) -> bool {
 
 /// The form that a payload gives to a stored point in time: with a `T`, and with the offset that SQLite means if there is none.
 fn timestamp(v: &str) -> Option<String> {
-    let (date, rest) = (v.get(..10)?, v.get(10..)?);
+    let (date, rest) = v.split_at(v.find([' ', 'T']).unwrap_or(v.len()));
     if !is_date(date) {
         return None;
     }
@@ -196,6 +229,9 @@ pub fn received(
         Json::String(v) if is_numeric(ty) && ["INF", "-INF", "NaN"].contains(&v.as_str()) => {
             Ok(value(ty, v.clone()))
         }
+        Json::String(v) if ty == "Duration" => duration::of_payload(v)
+            .map(|duration| value(ty, duration))
+            .ok_or_else(|| format!("{v:?} is no duration")),
         Json::String(v) if ty == "Binary" => Ok(value(ty, v.trim_end_matches('='))),
         Json::String(v) if !is_numeric(ty) && ty != "Boolean" => Ok(value(ty, v.clone())),
         other => Err(format!("{other} is no form of {ty}")),
@@ -330,6 +366,41 @@ mod tests {
                 "DateTimeOffset",
                 "\"2024-02-29T08:30:00.5+02:00\"",
                 None,
+                false,
+            ),
+            (
+                Cell::Text("-0043-03-15 12:00:00Z".into()),
+                "DateTimeOffset",
+                "\"-0043-03-15T12:00:00Z\"",
+                None,
+                false,
+            ),
+            (
+                Cell::Text("infinity".into()),
+                "Date",
+                "\"infinity\"",
+                Some("#String"),
+                false,
+            ),
+            (
+                Cell::Text("24:00:00".into()),
+                "TimeOfDay",
+                "\"24:00:00\"",
+                Some("#String"),
+                false,
+            ),
+            (
+                Cell::Text("1 day 02:03:04.5".into()),
+                "Duration",
+                "\"P1DT2H3M4.5S\"",
+                None,
+                false,
+            ),
+            (
+                Cell::Text("NaN".into()),
+                "Decimal",
+                "\"NaN\"",
+                Some("#Double"),
                 false,
             ),
             (

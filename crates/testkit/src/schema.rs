@@ -39,6 +39,8 @@ pub struct Table {
     pub strict: bool,
     /// A name by which statements can set a unique number of the row that is no column.
     pub hidden_rowid: Option<&'static str>,
+    /// Whether a crash of the database empties it.
+    pub unlogged: bool,
     /// Its relations to other tables.
     pub family: Family,
     /// The statements that create it as it was at first.

@@ -11,11 +11,21 @@ use crate::http::{Tcp, Transport};
 
 /// What can be started and stopped.
 pub trait Server: Send {
-    /// Serves the database that `argument` names, after tracking all its tables. What was started before has been stopped.
-    fn start(&mut self, argument: &Path) -> Arc<dyn Transport>;
+    /// Serves a database, given as a path or a URL, after tracking all its tables. What was started before is stopped.
+    fn start(&mut self, database: &str) -> Arc<dyn Transport>;
 
     /// Ends what was started, if anything was.
     fn stop(&mut self);
+}
+
+impl Server for Box<dyn Server> {
+    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
+        (**self).start(database)
+    }
+
+    fn stop(&mut self) {
+        (**self).stop();
+    }
 }
 
 /// The program `highwater serve`. It is always stopped with `kill -9`, so that every restart is a recovery from a crash.
@@ -57,9 +67,9 @@ impl Killer {
 }
 
 impl Server for Process {
-    fn start(&mut self, argument: &Path) -> Arc<dyn Transport> {
+    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
         self.stop();
-        let mut child = spawn(&self.binary, argument);
+        let mut child = spawn(&self.binary, database);
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut line = String::new();
         BufReader::new(stdout)
@@ -83,19 +93,19 @@ impl Server for Process {
 }
 
 /// Starts the program and kills it after `moment`, ready or not.
-pub fn start_and_kill(binary: &Path, argument: &Path, moment: impl FnOnce()) {
-    let child = spawn(binary, argument);
+pub fn start_and_kill(binary: &Path, database: &str, moment: impl FnOnce()) {
+    let child = spawn(binary, database);
     moment();
     Killer(Arc::new(Mutex::new(Some(child)))).kill();
 }
 
-fn spawn(binary: &Path, argument: &Path) -> Child {
+fn spawn(binary: &Path, database: &str) -> Child {
     Command::new(binary)
         .arg("serve")
-        .arg(argument)
+        .arg(database)
         .args(["--listen", "127.0.0.1:0"])
         // A directory without a configuration file.
-        .current_dir(argument.parent().unwrap_or(Path::new("/")))
+        .current_dir("/")
         .env("HIGHWATER_LOG", "error")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -93,6 +93,14 @@ impl SqliteLab {
         })
     }
 
+    /// The served database as an argument of the program.
+    pub fn served(&self) -> String {
+        let path = self.path(Which::Served);
+        path.into_os_string()
+            .into_string()
+            .expect("the path of a temporary file is UTF-8")
+    }
+
     fn with_reader<T>(&self, which: Which, then: impl FnOnce(&Connection) -> T) -> T {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let reader = readers[which as usize].get_or_insert_with(|| connect(&self.path(which)));
@@ -151,7 +159,7 @@ impl Lab for SqliteLab {
         if !std::mem::replace(&mut self.was_open, true) {
             self.with_reader(Which::Shadow, add_idle_triggers);
         }
-        self.server.start(&self.path(Which::Served))
+        self.server.start(&self.served())
     }
 
     fn close(&mut self) {
@@ -198,6 +206,10 @@ impl Lab for SqliteLab {
     }
 
     fn restores_while_open(&self) -> bool {
+        true
+    }
+
+    fn restores_itself(&self) -> bool {
         true
     }
 }

@@ -61,6 +61,17 @@ pub struct Counts {
     pub prepared: u64,
 }
 
+impl Counts {
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Counts) {
+        self.done += other.done;
+        self.refused += other.refused;
+        self.rolled_back += other.rolled_back;
+        self.altered += other.altered;
+        self.prepared += other.prepared;
+    }
+}
+
 struct Program {
     served: Box<dyn Outside>,
     shadow: Box<dyn Outside>,
@@ -163,7 +174,9 @@ impl Writer {
                 self.change_rows(program, rng, schema, trace);
             }
             2 => {
-                self.execute(program, rng.word(self.flavour.maintenance), trace);
+                let table = rng.pick(&schema.tables).sql();
+                let sql = rng.word(self.flavour.maintenance).replace("{}", &table);
+                self.execute(program, &sql, trace);
                 return Step::Maintained;
             }
             3 => {

@@ -1,8 +1,8 @@
 //! The oracle suite on SQLite, in this process. The kill suite needs the program and runs in the tests of its package.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use highwater_testkit::http::{Request, Response, Transport};
 use highwater_testkit::serving::Server;
@@ -52,6 +52,9 @@ fn no_round_mixes_two_states_while_others_write() {
         writers: 3,
         clients: 3,
         rounds: 60,
+        time: Duration::ZERO,
+        // SQLite has one writer at a time.
+        lingers: false,
     };
     seeds::each(2, |seed, _| {
         let (transactions, rounds) = money::run(&mut lab(), seed, plan)?;
@@ -104,7 +107,7 @@ struct Defective {
 }
 
 impl Server for Defective {
-    fn start(&mut self, database: &Path) -> Arc<dyn Transport> {
+    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
         Arc::new(Spoiling {
             inner: self.inner.start(database),
             defect: self.defect,

@@ -230,6 +230,32 @@ impl Cluster {
         Ok(())
     }
 
+    /// Stops one's own cluster, copies its files, and starts it again: what a backup of a machine's disk contains.
+    ///
+    /// # Errors
+    ///
+    /// It does not stop or start, or there is no room.
+    pub fn copy_files(&self, name: &str) -> Result<(), Error> {
+        self.exchange_files(&["data", name])
+    }
+
+    /// Stops one's own cluster, puts its files back to what [`Cluster::copy_files`] copied, and starts it again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Cluster::copy_files`].
+    pub fn restore_files(&self, name: &str) -> Result<(), Error> {
+        self.exchange_files(&[name, "data"])
+    }
+
+    fn exchange_files(&self, [from, to]: &[&str; 2]) -> Result<(), Error> {
+        self.stop(Stop::Fast)?;
+        let path = |name: &str| self.directory().join(name);
+        self.run(Command::new("rm").arg("-rf").arg(path(to)))?;
+        self.run(Command::new("cp").arg("-a").arg(path(from)).arg(path(to)))?;
+        self.start_again()
+    }
+
     /// Makes one's own cluster read its settings again.
     ///
     /// # Errors
@@ -279,7 +305,7 @@ impl Drop for Cluster {
 pub(crate) fn initdb(binaries: &Binaries) -> Vec<String> {
     let program = binaries.program("initdb").display().to_string();
     // C.UTF-8 everywhere: what a test finds must not depend on the machine.
-    let arguments = "--pgdata=data --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions";
+    let arguments = "--pgdata=data --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync";
     std::iter::once(program)
         .chain(arguments.split(' ').map(str::to_owned))
         .collect()

@@ -1,38 +1,43 @@
 //! Capture by row.
 
-use super::statement::OPERATIONS;
 use super::{Function, Target};
 use crate::schema::{Capture, Kind};
 
 pub(super) fn function(target: &Target<'_>) -> String {
     let (id, keys) = (target.id, target.key_list());
-    let by_statement = target.facts.capture == Capture::Statement;
+    let by_statement = target.capture == Capture::Statement;
     let old_key = target.key_texts("OLD").join(", ");
     let new_key = target.key_texts("NEW").join(", ");
     let record = format!("INSERT INTO highwater.history_{id}(xid, {keys}, old)");
     let image = image(target);
     let is_of_old = target.is_of("OLD");
-    // Where every absence is written by this very function, it knows whether there was any in this transaction.
-    let correct_if = if by_statement { "true" } else { "since <> ''" };
-    let note_if = if by_statement {
-        format!("coalesce(since, '') = '' AND current_setting('highwater.t{id}', true) <> ''")
-    } else {
-        "coalesce(since, '') = ''".to_owned()
-    };
-    let shared = if by_statement {
-        format!(
-            "            ELSIF strpos(split_part(split_part(state, ':', 2), '@', 1), left(TG_OP, 1)) > 0 AND strpos(split_part(state, ',', 2), left(TG_OP, 1)) = 0 THEN
-                -- The row is in the transition tables of the outer statement, too.
-                state := set_config('highwater.t{id}', regexp_replace(state, '^([^,!]*)!?', '\\1!'), true);\n"
+    let (declare, correct_if, shared, noted) = if by_statement {
+        (
+            format!("    state text := current_setting('highwater.t{id}', true);\n"),
+            "true".to_owned(),
+            shared(id, &is_of_old),
+            format!(
+                "            IF state <> '' AND strpos(state, '#') = 0 THEN
+                PERFORM set_config('highwater.t{id}', regexp_replace(state, '^[^,]*', '\\&#' || absent_seq), true);
+            END IF;\n"
+            ),
         )
     } else {
-        String::new()
+        // Every absence is written by this very function, so it knows whether there was any in this transaction.
+        (
+            format!("    noted text := current_setting('highwater.p{id}', true);\n"),
+            "noted <> ''".to_owned(),
+            String::new(),
+            format!(
+                "            IF coalesce(noted, '') = '' THEN
+                PERFORM set_config('highwater.p{id}', 'absent', true);
+            END IF;\n"
+            ),
+        )
     };
     let doubt = doubt(target);
     let declare = format!(
-        "    state text := current_setting('highwater.t{id}', true);
-    since text := current_setting('highwater.p{id}', true);
-    is_own boolean;
+        "{declare}    is_own boolean;
     has_moved boolean := TG_OP = 'INSERT';
     absent_seq bigint;\n"
     );
@@ -54,10 +59,7 @@ pub(super) fn function(target: &Target<'_>) -> String {
         END IF;
         IF has_moved THEN
             {record} VALUES (mine, {new_key}, NULL) RETURNING seq INTO absent_seq;
-            IF {note_if} THEN
-                since := set_config('highwater.p{id}', absent_seq::text, true);
-            END IF;
-        END IF;\n",
+{noted}        END IF;\n",
         target.same_key("OLD", "NEW"),
     );
     target.function(
@@ -67,6 +69,19 @@ pub(super) fn function(target: &Target<'_>) -> String {
             begin: "",
             log: &body,
         },
+    )
+}
+
+/// What to do about an own version that is in the transition tables of the outer statement, too, which will log it. That does no harm if
+/// the key has its record already, and if the outer statement will not remove that.
+fn shared(id: i32, is_of_old: &str) -> String {
+    format!(
+        "            ELSIF strpos(split_part(split_part(state, ':', 2), '@', 1), left(TG_OP, 1)) > 0
+                AND strpos(split_part(state, ',', 2), left(TG_OP, 1)) = 0
+                AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old}
+                    AND (h.old IS NOT NULL OR strpos(state, '#') = 0 OR h.seq < substring(state FROM '#([0-9]+)')::bigint))
+            THEN
+                state := set_config('highwater.t{id}', regexp_replace(state, '^([^,#!]*)!?', '\\1!'), true);\n"
     )
 }
 
@@ -109,7 +124,7 @@ fn doubt(target: &Target<'_>) -> String {
 
 pub(super) fn triggers(target: &Target<'_>) -> Vec<String> {
     let (id, table) = (target.id, target.facts.qualified());
-    if target.facts.capture == Capture::Row {
+    if target.capture == Capture::Row {
         return vec![
             format!(
                 "CREATE TRIGGER highwater_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION highwater.row_{id}()"
@@ -117,16 +132,13 @@ pub(super) fn triggers(target: &Target<'_>) -> Vec<String> {
             format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_row"),
         ];
     }
-    let mut sql = Vec::new();
-    for (operation, letter) in OPERATIONS {
-        let name = format!("highwater_row_{}", operation.to_lowercase());
-        sql.push(format!(
-            "CREATE TRIGGER {name} AFTER {operation} ON {table} FOR EACH ROW \
-             WHEN ((pg_catalog.current_setting('highwater.t{id}', true) OPERATOR(pg_catalog.~~) \
-             (('%:%{letter}%@'::pg_catalog.text) OPERATOR(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text)) IS NOT TRUE) \
+    // The condition is read and compiled for every statement, so its size counts.
+    vec![
+        format!(
+            "CREATE TRIGGER highwater_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW \
+             WHEN (pg_catalog.current_setting('highwater.d{id}', true) IS DISTINCT FROM pg_catalog.pg_trigger_depth()::pg_catalog.text) \
              EXECUTE FUNCTION highwater.row_{id}()"
-        ));
-        sql.push(format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"));
-    }
-    sql
+        ),
+        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_row"),
+    ]
 }

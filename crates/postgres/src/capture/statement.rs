@@ -2,10 +2,6 @@
 
 use super::{Function, Target};
 
-/// Operations, with the letters that announcements use.
-pub(super) const OPERATIONS: [(&str, &str); 3] =
-    [("INSERT", "I"), ("UPDATE", "U"), ("DELETE", "D")];
-
 pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
     let (id, keys) = (target.id, target.key_list());
     let old_key = target.key_texts("o").join(", ");
@@ -14,13 +10,14 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
     let record = format!("INSERT INTO highwater.history_{id}(xid, {keys}, old)");
     // What statements inside this one wrote about the absence of a key that this one has removed.
     let correct = format!(
-        "        IF since <> '' THEN
+        "        IF since < 9223372036854775807 THEN
             DELETE FROM highwater.history_{id} AS h USING highwater_old AS o
-            WHERE h.xid = mine AND h.seq >= since::bigint AND h.old IS NULL AND {};
+            WHERE h.xid = mine AND h.seq >= since AND h.old IS NULL AND {};
         END IF;\n",
         target.is_of("o")
     );
     vec![
+        begin(id),
         function(target, "insert", "I", &format!(
             "        {record} SELECT mine, {new_key}, NULL FROM highwater_new AS n;\n"
         )),
@@ -33,30 +30,47 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
     ]
 }
 
+/// Announces a statement. In the commonest case it is the only one; that is decided here, without a search path, because it costs every
+/// statement.
+fn begin(id: i32) -> String {
+    format!(
+        "CREATE FUNCTION highwater.begin_{id}() RETURNS trigger LANGUAGE plpgsql AS $highwater$
+DECLARE
+    stack pg_catalog.text;
+BEGIN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    stack := pg_catalog.hashtextextended(stack, 0)::pg_catalog.text;
+    IF pg_catalog.concat(pg_catalog.current_setting('highwater.t{id}', true)) OPERATOR(pg_catalog.=) ''::pg_catalog.text
+        AND pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'replica'::pg_catalog.text
+    THEN
+        stack := pg_catalog.set_config('highwater.t{id}', pg_catalog.concat(stack, ':', pg_catalog.left(TG_OP, 1), '@', pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1), true);
+        stack := pg_catalog.set_config('highwater.d{id}', (pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1)::pg_catalog.text, true);
+    ELSE
+        PERFORM highwater.statement_begins({id}, pg_catalog.left(TG_OP, 1), stack, pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1);
+    END IF;
+    RETURN NULL;
+END
+$highwater$"
+    )
+}
+
 fn function(target: &Target<'_>, name: &str, letter: &str, log: &str) -> String {
     let id = target.id;
-    let declare = format!(
-        "    state text := current_setting('highwater.t{id}', true);
-    since text := current_setting('highwater.p{id}', true);\n"
-    );
-    // The first half is the common case of highwater.statement_ends(): this statement alone is under way.
+    // The commonest case of highwater.statement_ends(): this statement alone is under way.
     let begin = format!(
-        "    IF state LIKE '%:{letter}@_' THEN
-        state := set_config('highwater.t{id}', '', true);
-    ELSIF NOT highwater.statement_ends({id}, '{letter}') THEN
-        RETURN NULL;
+        "    IF current_setting('highwater.t{id}', true) LIKE '%:{letter}@_' THEN
+        PERFORM set_config('highwater.t{id}', '', true);
     ELSE
-        since := current_setting('highwater.p{id}', true);
-        state := current_setting('highwater.t{id}', true);
-    END IF;
-    IF since <> '' AND state = '' THEN
-        PERFORM set_config('highwater.p{id}', '', true);
+        since := highwater.statement_ends({id}, '{letter}');
+        IF since IS NULL THEN
+            RETURN NULL;
+        END IF;
     END IF;\n"
     );
     target.function(
         name,
         &Function {
-            declare: &declare,
+            declare: "    since bigint := 9223372036854775807;\n",
             begin: &begin,
             log,
         },
@@ -67,12 +81,12 @@ pub(super) fn triggers(target: &Target<'_>) -> Vec<String> {
     let (id, table) = (target.id, target.facts.qualified());
     let mut sql = vec![format!(
         "CREATE TRIGGER highwater_begin BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH STATEMENT \
-         EXECUTE FUNCTION highwater.statement_begins('{id}')"
+         EXECUTE FUNCTION highwater.begin_{id}()"
     )];
     sql.push(format!(
         "ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_begin"
     ));
-    for (operation, _) in OPERATIONS {
+    for operation in ["INSERT", "UPDATE", "DELETE"] {
         let name = operation.to_lowercase();
         let tables = match operation {
             "INSERT" => "NEW TABLE AS highwater_new",

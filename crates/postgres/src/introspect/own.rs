@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use highwater_core::{Epoch, SealKey};
-use tokio_postgres::GenericClient;
+use highwater_core::{Epoch, Error, SealKey};
 use tokio_postgres::types::Oid;
+use tokio_postgres::{GenericClient, Row};
 
 use super::raw::OwnSchema;
 use crate::error::Fault;
 use crate::meta::Meta;
+use crate::own_schema::FORMAT;
 use crate::schema::Tracked;
 
 /// What Highwater's own tables say.
@@ -47,26 +48,38 @@ pub(super) async fn read<C: GenericClient + Sync>(
 }
 
 async fn meta<C: GenericClient + Sync>(client: &C) -> Result<Option<Meta>, Fault> {
-    let sql = "SELECT format, epoch, identity, current_key FROM highwater.meta";
+    let sql = "SELECT format, readable_by, epoch, identity, current_key FROM highwater.meta";
     let Some(row) = client.query_typed_opt(sql, &[]).await? else {
         return Ok(None);
     };
+    let (format, readable_by): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
+    if readable_by > FORMAT {
+        return Err(Error::Unsupported(format!(
+            "The database is tracked by a newer version of Highwater (format {format}, this program knows {FORMAT}); use that version."
+        ))
+        .into());
+    }
     let keys = client
         .query_typed("SELECT id, secret FROM highwater.seal_key ORDER BY id", &[])
         .await?;
-    let keys = keys.iter().map(|row| {
-        Ok(SealKey {
-            id: row.try_get::<_, i32>(0)?.cast_unsigned(),
-            secret: row.try_get::<_, &[u8]>(1)?.try_into().unwrap_or_default(),
-        })
-    });
     Ok(Some(Meta {
-        format: row.try_get(0)?,
-        epoch: Epoch(row.try_get::<_, i64>(1)?.cast_unsigned()),
-        identity: row.try_get(2)?,
-        current_key: row.try_get::<_, i32>(3)?.cast_unsigned(),
-        keys: keys.collect::<Result<_, tokio_postgres::Error>>()?,
+        format,
+        epoch: Epoch(row.try_get::<_, i64>(2)?.cast_unsigned()),
+        identity: row.try_get(3)?,
+        current_key: row.try_get::<_, i32>(4)?.cast_unsigned(),
+        keys: keys.iter().map(seal_key).collect::<Result<_, Fault>>()?,
     }))
+}
+
+fn seal_key(row: &Row) -> Result<SealKey, Fault> {
+    let id = row.try_get::<_, i32>(0)?.cast_unsigned();
+    let secret: &[u8] = row.try_get(1)?;
+    let secret = secret.try_into().map_err(|_| {
+        Error::Corrupt(format!(
+            "The key {id} in highwater.seal_key is damaged; restore the table from a backup."
+        ))
+    })?;
+    Ok(SealKey { id, secret })
 }
 
 async fn registered<C: GenericClient + Sync>(

@@ -35,6 +35,8 @@ pub(super) struct Server {
     /// `server_version_num`
     pub(super) version: i32,
     pub(super) in_recovery: bool,
+    /// See [`crate::schema::Schema::letters`].
+    pub(super) letters: Option<String>,
     /// Whether Highwater's tables exist, and whether this role may read them.
     pub(super) own: OwnSchema,
 }
@@ -172,7 +174,11 @@ async fn read_server<C: GenericClient + Sync>(client: &C) -> Result<Server, toki
     // `to_regclass` fails for a schema that this role may not use.
     let sql = "
         SELECT current_setting('server_version_num')::int4, pg_is_in_recovery(),
-            count(*) = 2, coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')), false)
+            count(*) = 2, coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')), false),
+            (SELECT 'pg_catalog.' || quote_ident(l.collname) FROM pg_database AS d JOIN pg_collation AS l ON l.collencoding IN (-1, d.encoding)
+                WHERE d.datname = current_database() AND d.datctype IN ('C', 'POSIX')
+                    AND coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c' AND l.collnamespace = 'pg_catalog'::regnamespace
+                    AND l.collname IN ('und-x-icu', 'pg_c_utf8', 'C.utf8') ORDER BY l.collname DESC LIMIT 1)
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'highwater' AND c.relname IN ('meta', 'tracked_table')";
     let row = client.query_typed_one(sql, &[]).await?;
@@ -180,6 +186,7 @@ async fn read_server<C: GenericClient + Sync>(client: &C) -> Result<Server, toki
     Ok(Server {
         version: row.try_get(0)?,
         in_recovery: row.try_get(1)?,
+        letters: row.try_get(4)?,
         own: match (exists, row.try_get(3)?) {
             (true, true) => OwnSchema::Readable,
             (true, false) => OwnSchema::Forbidden,

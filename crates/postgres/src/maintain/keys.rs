@@ -7,7 +7,7 @@ use highwater_core::{Error, SealKey};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
-use super::step;
+use super::{Step, step};
 use crate::error::Fault;
 use crate::pool::Pool;
 
@@ -20,7 +20,7 @@ const KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 ///
 /// Whatever the database says.
 pub(super) async fn rotate(pool: &Arc<Pool>) -> Result<bool, Error> {
-    let rotated = step(pool, async |write| {
+    let rotated = step(pool, Step::Key, async |write| {
         // A key from the future was made while the clock was wrong; it is succeeded as well.
         let sql = "SELECT EXISTS (SELECT FROM highwater.meta AS m JOIN highwater.seal_key AS k ON k.id = m.current_key \
             WHERE pg_catalog.abs(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - k.created_at)) >= $1)";

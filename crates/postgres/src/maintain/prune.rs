@@ -13,7 +13,7 @@ use highwater_core::Error;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
-use super::step;
+use super::{Step, step};
 use crate::error::Fault;
 use crate::pool::Pool;
 
@@ -47,7 +47,7 @@ pub(super) async fn prune(
     pruned: &mut Pruned,
 ) -> Result<(), Error> {
     let kept_s = (retention.saturating_add(GRACE).as_secs_f64()).min(RETENTION_MAX_S);
-    let moved = step(pool, async |write| {
+    let moved = step(pool, Step::Prune, async |write| {
         let Some(row) = write
             .query_typed_opt(HORIZON, &[(&kept_s, Type::FLOAT8)])
             .await?
@@ -109,7 +109,7 @@ async fn prune_history(
          RETURNING xid, seq) \
          SELECT xid, seq, count(*) OVER () FROM gone ORDER BY xid DESC, seq DESC LIMIT 1"
     );
-    let deleted = step(pool, async |write| {
+    let deleted = step(pool, Step::Prune, async |write| {
         let row = match write.query_typed_opt(&sql, &[]).await {
             // Its tracking has just ended.
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(None),
@@ -133,7 +133,7 @@ async fn prune_ticks(pool: &Arc<Pool>, horizon: Horizon) -> Result<bool, Error> 
         "DELETE FROM highwater.tick WHERE id = ANY (ARRAY( \
          SELECT id FROM highwater.tick WHERE id < {tick} ORDER BY id LIMIT {ROWS_PER_STEP_MAX}))"
     );
-    let deleted = step(pool, async |write| {
+    let deleted = step(pool, Step::Prune, async |write| {
         Ok::<_, Fault>(write.execute_typed(&sql, &[]).await?)
     });
     Ok(deleted.await? >= Some(u64::from(ROWS_PER_STEP_MAX)))

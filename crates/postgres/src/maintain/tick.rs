@@ -9,7 +9,7 @@ use std::time::Duration;
 use highwater_core::Error;
 use tokio_postgres::Row;
 
-use super::step;
+use super::{Step, step};
 use crate::error::Fault;
 use crate::guard::push_any_after;
 use crate::pool::Pool;
@@ -74,7 +74,7 @@ pub(super) async fn record(
     session.done();
     if let Some(newest) = due {
         // The lock comes first, then the snapshot, so that ticks are recorded in the order of their ids.
-        step(pool, async |write| {
+        step(pool, Step::Tick, async |write| {
             let sql = format!(
                 "INSERT INTO highwater.tick(snapshot, nonce) SELECT pg_catalog.pg_current_snapshot(), (pg_catalog.random() * 4294967295)::bigint \
                  WHERE coalesce((SELECT max(id) FROM highwater.tick), 0) = {newest}"

@@ -50,8 +50,11 @@ BEGIN
     INTO described;
     IF kind = 'p' THEN
         described := concat_ws(' ', described, highwater.layout_of_leaves(relation));
-    ELSIF has_descendants AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = relation) THEN
-        described := concat_ws(' ', described, 'inherited');
+    ELSIF EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = relation) THEN
+        described := concat_ws(' ', described, 'inherits');
+    END IF;
+    IF has_descendants AND kind <> 'p' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = relation) THEN
+        described := concat_ws(' ', described, 'is inherited');
     END IF;
     IF has_own_types THEN
         described := concat_ws(' ', described, highwater.layout_of_types(relation));
@@ -109,70 +112,83 @@ BEGIN
 END
 $highwater$;
 
--- The setting highwater.t<id> names the statements of the transaction that change the table and are not captured yet:
+-- The setting highwater.t<id> names the statements of the transaction that change the table and are not captured yet; it is empty if there
+-- are none:
 --
---     <length of the call stack>:<letters>@<trigger depth>[!][,<letters>]
+--     <hash of the call stack>:<letters>@<trigger depth>[!][#<seq>][,<letters>]
 --
 -- The letters before the @ (I, U, D) belong to one statement, whose transition tables will be captured when it ends (an INSERT with
 -- ON CONFLICT DO UPDATE, a MERGE and a WITH have several). Those after the comma belong to statements inside of it, in functions or
 -- triggers: their rows are captured one by one. The exclamation mark says that the outer statement's transition tables have got a row
--- version of which nobody knows whether it is older than the statement. The capture module of the program has the whole story.
-CREATE OR REPLACE FUNCTION highwater.statement_begins() RETURNS trigger
+-- version of which nobody knows whether it is older than the statement; the number, which record of an absence inside was the first. The
+-- capture module of the program has the whole story.
+--
+-- The setting highwater.d<id> is the trigger depth of the outer statement if there is nothing inside of it, so that its rows need not be
+-- captured one by one.
+
+-- Announces a statement in all but the commonest case, which the triggers decide themselves: it is the only one.
+CREATE OR REPLACE FUNCTION highwater.statement_begins(id integer, letter text, stack text, depth integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
 DECLARE
-    setting text := 'highwater.t' || TG_ARGV[0];
-    state text := current_setting(setting, true);
-    letter text := left(TG_OP, 1);
-    stack text;
+    setting text := 'highwater.t' || id;
+    state text := coalesce(current_setting(setting, true), '');
+    is_outer boolean := false;
 BEGIN
-    GET DIAGNOSTICS stack = PG_CONTEXT;
-    IF current_setting('session_replication_role') = 'replica' THEN
+    IF current_setting('session_replication_role') = 'replica' AND state = '' THEN
         -- What is applied from elsewhere does not announce its statements, so everything inside of it has to be captured row by row.
-        state := CASE WHEN coalesce(state, '') = '' THEN '0:@0,' WHEN strpos(state, ',') = 0 THEN state || ',' ELSE state END || letter;
-    ELSIF coalesce(state, '') = '' THEN
-        state := length(stack) || ':' || letter || '@' || pg_trigger_depth() - 1;
-    ELSIF split_part(state, ':', 1) = length(stack)::text AND strpos(split_part(state, '@', 1), letter) = 0 THEN
+        state := '0:@' || depth || ',' || letter;
+    ELSIF state = '' THEN
+        is_outer := true;
+        state := stack || ':' || letter || '@' || depth;
+    ELSIF split_part(state, ':', 1) = stack AND strpos(split_part(state, '@', 1), letter) = 0 THEN
         -- The same place in the same programs: the same statement.
+        is_outer := strpos(state, ',') = 0;
         state := overlay(state PLACING letter || '@' FROM strpos(state, '@') FOR 1);
     ELSE
         state := CASE WHEN strpos(state, ',') = 0 THEN state || ',' ELSE state END || letter;
     END IF;
-    state := set_config(setting, state, true);
-    RETURN NULL;
+    PERFORM set_config(setting, state, true);
+    PERFORM set_config('highwater.d' || id, CASE WHEN is_outer THEN depth::text ELSE 'inside' END, true);
 END
 $highwater$;
 
--- Whether the transition tables of the statement that ends have to be captured. The triggers decide the common case themselves.
-CREATE OR REPLACE FUNCTION highwater.statement_ends(id integer, letter text) RETURNS boolean
+-- Ends the announcement of a statement, in all but the commonest case. The answer is NULL if its rows were captured one by one; else its
+-- transition tables have to be captured, after the removal of absences since the record of the number that is the answer.
+CREATE OR REPLACE FUNCTION highwater.statement_ends(id integer, letter text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $highwater$
 DECLARE
     setting text := 'highwater.t' || id;
-    since_setting text := 'highwater.p' || id;
-    state text := current_setting(setting, true);
-    outer_part text := split_part(state, ',', 1);
+    state text := coalesce(current_setting(setting, true), '');
     inner_part text := split_part(state, ',', 2);
+    outer_part text := split_part(split_part(state, ',', 1), '#', 1);
+    since text := split_part(split_part(state, ',', 1), '#', 2);
+    stack text := split_part(outer_part, ':', 1);
     letters text := split_part(split_part(outer_part, ':', 2), '@', 1);
-    is_outer boolean := false;
+    depth text := replace(split_part(outer_part, '@', 2), '!', '');
+    mark text := CASE WHEN strpos(outer_part, '!') > 0 THEN '!' ELSE '' END;
+    is_outer boolean := strpos(inner_part, letter) = 0;
 BEGIN
-    IF strpos(inner_part, letter) > 0 THEN
-        -- Statements inside end before those around them; of equal ones any may be struck out.
-        inner_part := overlay(inner_part PLACING '' FROM strpos(inner_part, letter) FOR 1);
-    ELSE
-        is_outer := true;
-        IF strpos(letters, letter) = 0 OR strpos(outer_part, '!') > 0 THEN
+    IF is_outer THEN
+        IF strpos(letters, letter) = 0 OR mark <> '' THEN
             INSERT INTO highwater.lost(id) VALUES (statement_ends.id);
         END IF;
         letters := replace(letters, letter, '');
-        outer_part := split_part(outer_part, ':', 1) || ':' || letters || '@' || replace(split_part(outer_part, '@', 2), '!', '');
-        IF letter = 'I' AND letters <> '' AND coalesce(current_setting(since_setting, true), '') = '' THEN
-            PERFORM set_config(since_setting, nextval(format('highwater.history_%s_seq_seq', id)::regclass)::text, true);
+        mark := '';
+        IF letter = 'I' AND letters <> '' AND since = '' THEN
+            since := nextval(format('highwater.history_%s_seq_seq', id)::regclass)::text;
         END IF;
+    ELSE
+        -- Statements inside end before those around them; of equal ones any may be struck out.
+        inner_part := overlay(inner_part PLACING '' FROM strpos(inner_part, letter) FOR 1);
     END IF;
-    PERFORM set_config(setting, CASE
-        WHEN inner_part <> '' THEN outer_part || ',' || inner_part
-        WHEN letters <> '' THEN outer_part
-        ELSE '' END, true);
-    RETURN is_outer;
+    IF letters = '' AND inner_part = '' THEN
+        state := '';
+    ELSE
+        state := concat(stack, ':', letters, '@', depth, mark, '#' || nullif(since, ''), ',' || nullif(inner_part, ''));
+    END IF;
+    PERFORM set_config(setting, state, true);
+    PERFORM set_config('highwater.d' || id, CASE WHEN inner_part = '' THEN depth ELSE 'inside' END, true);
+    RETURN CASE WHEN is_outer THEN coalesce(nullif(since, '')::bigint, 9223372036854775807) END;
 END
 $highwater$;
 

@@ -11,7 +11,7 @@ use crate::capture::{self, Leaf, Target};
 use crate::error::Fault;
 use crate::introspect;
 use crate::own_schema::{self, State};
-use crate::schema::{Kind, Schema};
+use crate::schema::{Capture, Kind, Schema};
 
 /// What there is.
 pub(super) struct Survey {
@@ -30,6 +30,9 @@ pub(super) struct Survey {
     pub(super) layouts: HashMap<Oid, Option<String>>,
     /// Relations that this role may change.
     owned: HashSet<Oid>,
+    /// Relations with foreign-key actions on themselves: one statement changes its own rows twice, and by statement that cannot be
+    /// captured exactly.
+    trees: HashSet<Oid>,
     /// By root.
     leaves: HashMap<Oid, Vec<Leaf>>,
 }
@@ -101,6 +104,7 @@ impl Survey {
             registered: Vec::new(),
             layouts: HashMap::new(),
             owned: owned(read, &relations).await?,
+            trees: trees(read).await?,
             leaves: leaves(read, &schema).await?,
             schema,
         };
@@ -223,6 +227,11 @@ impl Survey {
             id,
             facts,
             columns: &self.schema.layouts[position].columns,
+            capture: if self.trees.contains(&facts.relation) {
+                Capture::Row
+            } else {
+                facts.capture
+            },
             leaves: self
                 .leaves
                 .get(&facts.relation)
@@ -254,6 +263,16 @@ async fn owned(read: &Transaction<'_>, relations: &[Oid]) -> Result<HashSet<Oid>
     let rows = read
         .query_typed(sql, &[(&relations, Type::OID_ARRAY)])
         .await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?)
+}
+
+async fn trees(read: &Transaction<'_>) -> Result<HashSet<Oid>, Fault> {
+    let sql = "SELECT k.conrelid FROM pg_constraint AS k \
+         WHERE k.contype = 'f' AND k.conrelid = k.confrelid AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))";
+    let rows = read.query_typed(sql, &[]).await?;
     Ok(rows
         .iter()
         .map(|row| row.try_get(0))

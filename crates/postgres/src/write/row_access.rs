@@ -321,6 +321,8 @@ fn predicate(
     let flavour = Postgres {
         catalog: &schema.catalog,
         layouts: &schema.layouts,
+        as_of: None,
+        letters: None,
     };
     let row = RowRef {
         table: context.step.table,

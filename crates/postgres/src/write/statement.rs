@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use highwater_odata::Value;
-use highwater_sql::postgres::Postgres;
+use highwater_sql::postgres::{Family, Postgres};
 use highwater_sql::{Flavour as _, Param, Sql};
 use tokio_postgres::{Client, Row};
 
@@ -24,7 +24,7 @@ pub(super) struct Statement<'a> {
 impl<'a> Statement<'a> {
     pub(super) fn new(context: StepContext<'a>) -> Statement<'a> {
         Statement {
-            sql: Sql::new(Postgres::PLACEHOLDER),
+            sql: Sql::limited(Postgres::PLACEHOLDER, Postgres::PARAMS_MAX),
             context,
             columns: Vec::new(),
             upserts: false,
@@ -41,10 +41,17 @@ impl<'a> Statement<'a> {
     pub(super) fn value(&mut self, column: usize, text: Option<&str>) {
         let layout = &self.context.work.schema.layouts[self.context.step.table].columns[column];
         let value = text.map_or(Value::Null, |text| Value::String(text.to_owned()));
+        // A timestamp without time zone is one in UTC, and PostgreSQL would ignore an offset in its text.
+        let utc = layout.family == Family::Timestamp;
+        self.sql.push(if utc { "(" } else { "" });
         self.sql.bind(Param::Value(value));
         self.columns.push((self.sql.mark(), column));
         self.sql.push("::");
-        self.sql.push(&layout.ty);
+        self.sql.push(if utc {
+            "pg_catalog.timestamptz AT TIME ZONE 'UTC')"
+        } else {
+            &layout.ty
+        });
     }
 
     /// The row that the statement gives, if it gives one.

@@ -169,7 +169,8 @@ impl<'a> StepContext<'a> {
     fn stored_one(self, column: usize, input: &Input) -> Result<Option<Option<String>>, Error> {
         let table = self.table();
         let facts = &self.work.schema.facts[self.step.table].columns[column];
-        if table.columns[column].computed || facts.supply == Supply::Expression {
+        let computed = table.columns[column].computed && facts.supply != Supply::IdentityAlways;
+        if computed || facts.supply == Supply::Expression {
             return Err(Error::ReadOnly(format!(
                 "{} of {} is computed by the database and cannot be written.",
                 table.columns[column].name, table.name

@@ -50,7 +50,7 @@ pub(super) async fn begin(work: &Work<'_>, settings: &str) -> Result<(), Failure
 
 /// A question that is true if the tables are the ones of the schema.
 fn is_as_known(work: &Work<'_>, tables: &[usize]) -> Result<(String, Vec<Param>), Error> {
-    let mut sql = Sql::new(Postgres::PLACEHOLDER);
+    let mut sql = Sql::limited(Postgres::PLACEHOLDER, Postgres::PARAMS_MAX);
     sql.push("SELECT true");
     for &table in tables {
         let facts = &work.schema.facts[table];

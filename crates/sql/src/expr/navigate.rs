@@ -70,16 +70,8 @@ impl<F: Flavour> Compiler<'_, F> {
         inner.alias.write(sql);
         for (position, (here, there)) in relation.columns.iter().enumerate() {
             sql.push(if position == 0 { " WHERE " } else { " AND " });
-            // The referenced column stands left: its collation decides what a foreign key refers to.
-            if relation.owns_key {
-                self.flavour.column(sql, inner, *there);
-                sql.push(" = ");
-                self.flavour.column(sql, outer, *here);
-            } else {
-                self.flavour.column(sql, outer, *here);
-                sql.push(" = ");
-                self.flavour.column(sql, inner, *there);
-            }
+            self.flavour
+                .related(sql, (outer, *here), (inner, *there), relation.owns_key);
         }
     }
 }

@@ -7,9 +7,10 @@
 use highwater_core::query::OrderBy;
 use highwater_core::{Error, Query, Relation};
 
+use super::Collation;
 use super::{Sqlite, history_name};
 use crate::expr::Compiler;
-use crate::flavour::{Alias, Collation, Flavour, RowImage, RowRef};
+use crate::flavour::{Alias, Flavour, RowImage, RowRef};
 use crate::keyset::{self, Term};
 use crate::text::{Param, Sql};
 

@@ -145,7 +145,13 @@ const FLAVOUR: Flavour = Flavour {
         "BEGIN ISOLATION LEVEL SERIALIZABLE",
     ],
     begin_write: "BEGIN",
-    maintenance: &["VACUUM", "VACUUM FULL", "ANALYZE", "CHECKPOINT"],
+    maintenance: &[
+        "VACUUM {}",
+        "VACUUM FULL {}",
+        "ANALYZE {}",
+        "REINDEX TABLE {}",
+        "CHECKPOINT",
+    ],
     position_function: "strpos",
     exact_collation: " COLLATE \"C\"",
     // PostgreSQL puts NaN above all numbers; OData, as IEEE 754, nowhere.

@@ -35,6 +35,7 @@ impl<'a> Draft<'a> {
             targets: Vec::new(),
             strict: !flavour.loose || rng.chance(25),
             hidden_rowid: None,
+            unlogged: form == TableForm::Unlogged,
             family: Family::Single,
             ddl: Vec::new(),
         };
@@ -291,7 +292,7 @@ impl<'a> Draft<'a> {
             .tables
             .iter()
             .chain(own)
-            .filter(|parent| parent.key.len() == 1)
+            .filter(|parent| parent.key.len() == 1 && (self.table.unlogged || !parent.unlogged))
             .collect();
         if parents.is_empty() {
             return;
@@ -401,10 +402,7 @@ impl<'a> Draft<'a> {
             .chain(&self.constraints)
             .map(String::as_str)
             .collect();
-        let unlogged = match self.form {
-            TableForm::Unlogged => "UNLOGGED ",
-            _ => "",
-        };
+        let unlogged = if self.table.unlogged { "UNLOGGED " } else { "" };
         format!(
             "CREATE {unlogged}TABLE {} ({}) {}{partitioned}",
             self.table.sql(),

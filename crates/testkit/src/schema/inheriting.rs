@@ -16,6 +16,7 @@ pub(super) fn table(rng: &mut Rng, schema: &mut Schema, name: &str) -> Option<Ta
     parent.family = Family::Tree;
     let mut table = parent.clone();
     table.name = name.to_owned();
+    table.unlogged = false;
     // Only what is computed from other columns is inherited, not what is numbered.
     for at in &table.key {
         table.columns[*at].generated = false;

@@ -38,7 +38,7 @@ impl Division {
             Division::Range => [
                 "FOR VALUES FROM (MINVALUE) TO (4)",
                 "FOR VALUES FROM (4) TO (9)",
-                "FOR VALUES FROM (9) TO (1000)",
+                "FOR VALUES FROM (9) TO (900)",
             ],
             Division::List => [
                 "FOR VALUES IN (1, 2, 3)",

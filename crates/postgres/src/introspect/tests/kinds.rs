@@ -188,3 +188,30 @@ async fn what_belongs_to_an_extension_is_left_out() {
             .contains(r#"It belongs to the extension "plpgsql""#)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_knows_no_letters_borrows_them() {
+    let cluster = Cluster::shared();
+    let name = format!("letters_{}", std::process::id());
+    cluster
+        .sql(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C'"),
+        )
+        .unwrap();
+    let mut client = super::connect(&cluster.url(&name)).await;
+    let letters = load(&mut client).await.unwrap().letters.unwrap();
+    let lower: String = client
+        .query_one(&format!("SELECT lower('\u{c4}' COLLATE {letters})"), &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(lower, "\u{e4}");
+    drop(client);
+    cluster
+        .sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))
+        .unwrap();
+    let database = cluster.database().unwrap();
+    let mut client = super::client(&database, "").await;
+    assert_eq!(load(&mut client).await.unwrap().letters, None);
+}

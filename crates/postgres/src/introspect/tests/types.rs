@@ -1,3 +1,4 @@
+use highwater_sql::postgres::Family;
 use highwater_throwaway::Cluster;
 
 use super::{client, facts, load, position, table};
@@ -344,4 +345,37 @@ async fn values_of_columns() {
     assert_eq!(facts(&schema, "u").columns[0].supply, S::Identity);
     let declared: Vec<&str> = facts_of.iter().map(|c| c.declared.as_str()).collect();
     assert_eq!(declared[6..], ["public.work_email", "public.money3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_of_extensions() {
+    let database = Cluster::shared().database().unwrap();
+    let mut client = client(&database, "CREATE SCHEMA extra").await;
+    for extension in ["citext", "hstore", "ltree"] {
+        let sql = format!("CREATE EXTENSION {extension} SCHEMA extra");
+        if client.batch_execute(&sql).await.is_err() {
+            // A package of the server alone.
+            return;
+        }
+    }
+    let sql = "CREATE TABLE t (a extra.citext PRIMARY KEY, b extra.hstore, c extra.ltree, d extra.citext[])";
+    super::execute(&client, sql).await;
+    let schema = load(&mut client).await.unwrap();
+    let layouts = &schema.layouts[position(&schema, "t").unwrap()].columns;
+    let types: Vec<&str> = layouts.iter().map(|layout| layout.ty.as_str()).collect();
+    assert_eq!(
+        types,
+        [
+            r#""extra"."citext""#,
+            r#""extra"."hstore""#,
+            r#""extra"."ltree""#,
+            r#""extra"."_citext""#
+        ]
+    );
+    assert!(
+        layouts
+            .iter()
+            .all(|layout| layout.coarse && layout.family == Family::Other)
+    );
+    assert_eq!(facts(&schema, "t").obstacle, None);
 }

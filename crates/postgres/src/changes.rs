@@ -1,0 +1,229 @@
+//! One page of the difference between two snapshots of a query (DESIGN sections 1 and 4).
+//!
+//! What must hold: every key that has an undo record in the round is judged once, by its states at `lo` and `hi`; the cursor is the
+//! last record that was examined, and every record before it has been dealt with. A page costs in proportion to itself: it may be
+//! short, or empty, and still have a successor.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, pin_mut};
+use highwater_core::link::{Reader, put_uint};
+use highwater_core::store::{ChangesParams, RowSink};
+use highwater_core::{Cursor, Gone, RemovedReason, Snapshot};
+use highwater_sql::Param;
+use highwater_sql::postgres::{self, DeltaSpec};
+use tokio_postgres::{Client, Row};
+
+use crate::bind::bound;
+use crate::error::Fault;
+use crate::guard::{self, Question, View};
+use crate::pool::Pool;
+use crate::read::{Memory, flavour};
+use crate::row::{RowShape, cell, truth};
+use crate::schema::Schema;
+use crate::snapshot::Position;
+
+/// Records that a page examines at least, however few rows it may hold.
+const EXAMINED_MIN: u64 = 10_000;
+/// Records that a page examines for every row that it may hold.
+const EXAMINED_PER_ROW: u64 = 20;
+
+/// Columns of the statement before the images.
+const XID: usize = 0;
+const SEQ: usize = 1;
+const SUPERSEDED: usize = 2;
+const IN_BEFORE: usize = 3;
+const EXISTS_AFTER: usize = 4;
+const IN_AFTER: usize = 5;
+const IMAGES: usize = 6;
+
+/// What a page was.
+pub(crate) struct ChangesRead {
+    pub(crate) hi: Snapshot,
+    pub(crate) next: Option<Cursor>,
+}
+
+/// What a record says about its key.
+enum Verdict {
+    /// Nothing.
+    Same,
+    /// The entity is new or different; its columns begin here.
+    Changed(usize),
+    /// The entity left the answer.
+    Removed(RemovedReason),
+}
+
+/// A record: the transaction that wrote it, and its number.
+type Place = (i64, i64);
+
+/// Reads a page into the sink.
+///
+/// # Errors
+///
+/// [`highwater_core::Error::Gone`] if one of the snapshots can no longer be answered,
+/// [`highwater_core::Error::SchemaChanged`], and whatever PostgreSQL says.
+pub(crate) async fn changes(
+    pool: &Arc<Pool>,
+    schema: &Schema,
+    params: &ChangesParams,
+    sink: &mut dyn RowSink,
+) -> Result<ChangesRead, Fault> {
+    let query = &*params.query;
+    // A link whose table is no longer tracked was made for another schema.
+    if schema.facts[query.table].tracked.is_none() {
+        return Err(Gone::Recreated.into());
+    }
+    let lo = Position::decode(&params.lo)?;
+    let hi = params.hi.as_ref().map(Position::decode).transpose()?;
+    let after = params.after.as_ref().map(decode).transpose()?;
+    let question = Question {
+        schema,
+        table: query.table,
+        tables: query.tables(&schema.catalog),
+        lo: Some(&lo),
+        hi: hi.as_ref(),
+    };
+    let View { session, seen } = guard::open(pool, &question).await?;
+    let hi = seen.hi.ok_or(Gone::Recreated)?;
+    sink.begin(None);
+    let next = if let Some(lo) = seen.since {
+        let page = Page::new(schema, params);
+        let flavour = flavour(schema, seen.as_of.as_ref());
+        let (sql, values) = postgres::delta(
+            &flavour,
+            &DeltaSpec {
+                query,
+                columns: &page.shape.columns(),
+                lo: &lo,
+                hi: &hi.visible,
+                after,
+                limit: page.examined_max,
+            },
+        )?;
+        session
+            .finish(async |client| page.stream(client, &sql, &values, sink).await)
+            .await?
+    } else {
+        session.commit().await?;
+        None
+    };
+    Ok(ChangesRead {
+        hi: hi.encode(),
+        next: next.map(encode),
+    })
+}
+
+struct Page<'q> {
+    params: &'q ChangesParams,
+    shape: RowShape,
+    key: &'q [usize],
+    /// Positions in the shape of the columns whose changes count.
+    compared: Vec<usize>,
+    examined_max: u64,
+}
+
+impl<'q> Page<'q> {
+    fn new(schema: &'q Schema, params: &'q ChangesParams) -> Page<'q> {
+        let query = &*params.query;
+        let shape = RowShape::new(
+            &schema.catalog,
+            &schema.layouts,
+            query.table,
+            &query.columns,
+            std::iter::empty(),
+            query.etag,
+        );
+        Page {
+            params,
+            key: &schema.catalog.tables[query.table].key,
+            compared: query.columns.iter().map(|c| shape.position(*c)).collect(),
+            shape,
+            examined_max: params
+                .limit
+                .rows
+                .saturating_mul(EXAMINED_PER_ROW)
+                .max(EXAMINED_MIN),
+        }
+    }
+
+    async fn stream(
+        &self,
+        client: &Client,
+        sql: &str,
+        values: &[Param],
+        sink: &mut dyn RowSink,
+    ) -> Result<Option<Place>, Fault> {
+        let limit = self.params.limit;
+        let rows = client.query_typed_raw(sql, bound(values)).await?;
+        pin_mut!(rows);
+        let mut memory = Memory::default();
+        let mut shown = 0;
+        let mut examined = 0;
+        let mut last = None;
+        while let Some(row) = rows.next().await {
+            let row = row?;
+            if examined == 0 {
+                self.shape.check(&row, IMAGES)?;
+            }
+            examined += 1;
+            let verdict = self.judge(&row)?;
+            if !matches!(verdict, Verdict::Same)
+                && (shown == limit.rows || (shown > 0 && sink.bytes() >= limit.bytes))
+            {
+                return Ok(last);
+            }
+            last = Some((row.try_get(XID)?, row.try_get(SEQ)?));
+            match verdict {
+                Verdict::Same => continue,
+                Verdict::Changed(first) => {
+                    memory.entity(&row, &self.shape, first, sink)?;
+                    sink.end_entity();
+                }
+                Verdict::Removed(reason) => {
+                    memory.removed(&row, &self.shape, (IMAGES, self.key), reason, sink)?;
+                }
+            }
+            shown += 1;
+        }
+        Ok(last.filter(|_| examined == self.examined_max))
+    }
+
+    /// The table of DESIGN section 1.
+    fn judge(&self, row: &Row) -> Result<Verdict, Fault> {
+        if truth(row, SUPERSEDED)? {
+            return Ok(Verdict::Same);
+        }
+        let after = IMAGES + self.shape.len();
+        Ok(match (truth(row, IN_BEFORE)?, truth(row, IN_AFTER)?) {
+            (false, false) => Verdict::Same,
+            (false, true) => Verdict::Changed(after),
+            (true, true) => {
+                for position in &self.compared {
+                    // The binary forms are canonical: values that look the same in a payload have the same bytes.
+                    if cell(row, IMAGES + position)? != cell(row, after + position)? {
+                        return Ok(Verdict::Changed(after));
+                    }
+                }
+                Verdict::Same
+            }
+            (true, false) if truth(row, EXISTS_AFTER)? => Verdict::Removed(RemovedReason::Changed),
+            (true, false) => Verdict::Removed(RemovedReason::Deleted),
+        })
+    }
+}
+
+fn encode((xid, seq): Place) -> Cursor {
+    let mut bytes = Vec::new();
+    put_uint(&mut bytes, xid.unsigned_abs());
+    put_uint(&mut bytes, seq.unsigned_abs());
+    Cursor(bytes)
+}
+
+fn decode(cursor: &Cursor) -> Result<Place, Gone> {
+    let mut reader = Reader(&cursor.0);
+    let mut number = || i64::try_from(reader.uint()?).ok();
+    match (number(), number()) {
+        (Some(xid), Some(seq)) if reader.0.is_empty() => Ok((xid, seq)),
+        _ => Err(Gone::Format),
+    }
+}

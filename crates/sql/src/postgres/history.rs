@@ -1,0 +1,330 @@
+//! Looking into a history.
+//!
+//! What must hold: a record is *after* a snapshot if its transaction is not visible there, which is `xid >= xmax` or one of `xip`: two
+//! ranges of an index, never a walk from `xmin`, so a transaction that stays open for hours costs nothing. Among the records of one key
+//! after a snapshot, the first by `seq` holds the state at the snapshot.
+//!
+//! Why rows are compared: `(k0, xid) >= ('5', 77)` can be answered by the index of the key alone and begins at the right place of it. `k0 =
+//! '5' AND xid >= 77` could be answered by the index of `xid` as well, and PostgreSQL chooses that one whenever it believes that few
+//! records are so young, although a million may be.
+
+use super::{Postgres, Visible};
+use crate::flavour::{Alias, Flavour as _, RowImage, RowRef};
+use crate::text::{Param, Sql};
+use highwater_odata::Value;
+
+/// Above every transaction.
+const XID_MAX: &str = "9223372036854775807";
+
+/// What a key is taken from.
+#[derive(Clone, Copy)]
+pub(super) enum KeyOf {
+    /// A current row.
+    Row(RowRef),
+    /// A record of the history, by its alias.
+    Record(&'static str),
+}
+
+/// Where in the order of transactions a look begins or ends.
+#[derive(Clone, Copy)]
+enum Place {
+    Xid(i64),
+    Column(&'static str),
+    End,
+}
+
+/// The current row in a statement.
+pub(super) fn current(table: usize) -> RowRef {
+    RowRef {
+        table,
+        alias: Alias::Named("t"),
+        image: RowImage::Table,
+    }
+}
+
+/// An old image in a statement; the column `r` of the alias holds it.
+pub(super) fn image(table: usize, alias: &'static str) -> RowRef {
+    RowRef {
+        table,
+        alias: Alias::Named(alias),
+        image: RowImage::History,
+    }
+}
+
+impl<'a> Postgres<'a> {
+    /// The history to look into for a table, and the snapshot to look from.
+    pub(super) fn history(&self, table: usize) -> Option<(i64, &'a Visible)> {
+        Some((self.layouts[table].history?, self.as_of?))
+    }
+
+    pub(super) fn history_name(&self, sql: &mut Sql, history: i64) {
+        sql.push("highwater.history_");
+        sql.push_number(history);
+    }
+
+    /// Writes the transactions that were in progress, as an array.
+    pub(super) fn bind_xids(&self, sql: &mut Sql, xids: &[i64]) {
+        let list: Vec<String> = xids.iter().map(i64::to_string).collect();
+        let array = Value::String(format!("{{{}}}", list.join(",")));
+        self.bind(sql, Param::Value(array), "bigint[]");
+    }
+
+    /// Writes one value of a key as text.
+    fn key_text(&self, sql: &mut Sql, table: usize, key: KeyOf, position: usize) {
+        match key {
+            KeyOf::Row(row) => {
+                sql.push("(");
+                self.column(sql, row, self.catalog.tables[table].key[position]);
+                sql.push(")::text COLLATE \"C\"");
+            }
+            KeyOf::Record(alias) => {
+                sql.push(alias);
+                sql.push(".k");
+                sql.push_number(position as i64);
+            }
+        }
+    }
+
+    /// Writes `(e.k0, e.k1, e.xid) >= (key…, place)`.
+    fn beyond(&self, sql: &mut Sql, table: usize, key: KeyOf, (operator, place): (&str, Place)) {
+        let len = self.catalog.tables[table].key.len();
+        sql.push("(");
+        for position in 0..len {
+            self.key_text(sql, table, KeyOf::Record("e"), position);
+            sql.push(", ");
+        }
+        sql.push("e.xid) ");
+        sql.push(operator);
+        sql.push(" (");
+        for position in 0..len {
+            self.key_text(sql, table, key, position);
+            sql.push(", ");
+        }
+        match place {
+            Place::Xid(xid) => self.bind_number(sql, xid),
+            Place::Column(name) => sql.push(name),
+            Place::End => sql.push(XID_MAX),
+        }
+        sql.push(")");
+    }
+
+    /// Writes ` FROM history AS e WHERE` they are of the key and between two places.
+    fn between(&self, sql: &mut Sql, table: usize, history: i64, key: KeyOf, places: [Place; 2]) {
+        sql.push(" FROM ");
+        self.history_name(sql, history);
+        sql.push(" AS e WHERE ");
+        self.beyond(sql, table, key, (">=", places[0]));
+        sql.push(" AND ");
+        self.beyond(sql, table, key, ("<=", places[1]));
+    }
+
+    /// Writes the order of the index of the key, which makes PostgreSQL use it.
+    fn in_index_order(&self, sql: &mut Sql, table: usize) {
+        sql.push(" ORDER BY ");
+        for position in 0..self.catalog.tables[table].key.len() {
+            self.key_text(sql, table, KeyOf::Record("e"), position);
+            sql.push(", ");
+        }
+        sql.push("e.xid, e.seq LIMIT 1");
+    }
+
+    /// Writes whether a key has records after a snapshot, or (`earlier_than`) such that stand before a record.
+    pub(super) fn touched(
+        &self,
+        sql: &mut Sql,
+        (table, history): (usize, i64),
+        key: KeyOf,
+        after: &Visible,
+        earlier_than: Option<&'static str>,
+    ) {
+        let earlier = |sql: &mut Sql| {
+            if let Some(record) = earlier_than {
+                sql.push(" AND e.seq < ");
+                sql.push(record);
+                sql.push(".seq");
+            }
+        };
+        // As a value that may be absent: PostgreSQL takes a test for `NULL` to be true almost never or almost always.
+        sql.push("(COALESCE((SELECT true");
+        let places = [Place::Xid(after.xmax), Place::End];
+        self.between(sql, table, history, key, places);
+        earlier(sql);
+        self.in_index_order(sql, table);
+        sql.push("), false)");
+        if !after.xip.is_empty() {
+            sql.push(" OR COALESCE((SELECT true FROM unnest(");
+            self.bind_xids(sql, &after.xip);
+            sql.push(") AS x(xid) CROSS JOIN LATERAL (SELECT 1");
+            self.between(sql, table, history, key, [Place::Column("x.xid"); 2]);
+            earlier(sql);
+            self.in_index_order(sql, table);
+            sql.push(") AS e LIMIT 1), false)");
+        }
+        sql.push(")");
+    }
+
+    /// Writes whether a record is not the first of its key after a snapshot.
+    pub(super) fn superseded(
+        &self,
+        sql: &mut Sql,
+        (table, history): (usize, i64),
+        record: &'static str,
+        after: &Visible,
+    ) {
+        let key = KeyOf::Record(record);
+        // Of its own transaction first: a transaction that changes a row very often is told apart at once, wherever others stand.
+        sql.push("(COALESCE((SELECT true FROM ");
+        self.history_name(sql, history);
+        sql.push(" AS e WHERE ");
+        let own = Place::Column(match record {
+            "r" => "r.xid",
+            _ => "g.xid",
+        });
+        self.beyond(sql, table, key, (">=", own));
+        sql.push(" AND ");
+        self.beyond(sql, table, key, ("<=", own));
+        sql.push(" AND e.seq < ");
+        sql.push(record);
+        sql.push(".seq");
+        self.in_index_order(sql, table);
+        sql.push("), false) OR ");
+        self.touched(sql, (table, history), key, after, Some(record));
+        sql.push(")");
+    }
+
+    /// Writes a sub-query that has the first record of a key after a snapshot as its only row: `seq` and `old`. The condition `only_if` is
+    /// empty or ends with ` AND `.
+    pub(super) fn first(
+        &self,
+        sql: &mut Sql,
+        (table, history): (usize, i64),
+        key: KeyOf,
+        after: &Visible,
+        only_if: &str,
+    ) {
+        sql.push("(SELECT e.seq, e.old FROM ");
+        if !after.xip.is_empty() {
+            sql.push("(SELECT e.seq, e.old FROM ");
+        }
+        self.history_name(sql, history);
+        sql.push(" AS e WHERE ");
+        sql.push(only_if);
+        // Equality tells PostgreSQL how few records those are.
+        for position in 0..self.catalog.tables[table].key.len() {
+            self.key_text(sql, table, KeyOf::Record("e"), position);
+            sql.push(" = ");
+            self.key_text(sql, table, key, position);
+            sql.push(" AND ");
+        }
+        self.beyond(sql, table, key, (">=", Place::Xid(after.xmax)));
+        if !after.xip.is_empty() {
+            sql.push(" UNION ALL SELECT e.seq, e.old FROM unnest(");
+            self.bind_xids(sql, &after.xip);
+            sql.push(") AS x(xid) CROSS JOIN LATERAL (SELECT e.seq, e.old");
+            self.between(sql, table, history, key, [Place::Column("x.xid"); 2]);
+            self.in_index_order(sql, table);
+            sql.push(") AS e");
+            if !only_if.is_empty() {
+                sql.push(" WHERE ");
+                sql.push(only_if.trim_end_matches(" AND "));
+            }
+            sql.push(") AS e");
+        }
+        sql.push(" ORDER BY e.seq LIMIT 1)");
+    }
+
+    /// Writes a sub-query with all records after a snapshot.
+    pub(super) fn recent(&self, sql: &mut Sql, history: i64, after: &Visible) {
+        sql.push("(SELECT w.* FROM ");
+        self.history_name(sql, history);
+        sql.push(" AS w WHERE w.xid >= ");
+        self.bind_number(sql, after.xmax);
+        if !after.xip.is_empty() {
+            sql.push(" UNION ALL SELECT w.* FROM ");
+            self.history_name(sql, history);
+            sql.push(" AS w WHERE w.xid = ANY(");
+            self.bind_xids(sql, &after.xip);
+            sql.push(")");
+        }
+        sql.push(")");
+    }
+
+    /// Writes a sub-query that turns the text of an old image into a row `r`, once.
+    pub(super) fn parsed(&self, sql: &mut Sql, table: usize, old: &str) {
+        sql.push("(SELECT (");
+        sql.push(old);
+        sql.push(")::");
+        self.name(sql, table);
+        sql.push(" AS r OFFSET 0)");
+    }
+
+    /// Writes a sub-query with the rows of the keys that have records after the snapshot, as they were there: `r`.
+    pub(super) fn images(&self, sql: &mut Sql, table: usize, history: i64, after: &Visible) {
+        sql.push("(SELECT i.r FROM ");
+        self.recent(sql, history, after);
+        sql.push(" AS g CROSS JOIN LATERAL ");
+        self.parsed(sql, table, "g.old");
+        sql.push(" AS i WHERE g.old IS NOT NULL AND NOT ");
+        self.superseded(sql, (table, history), "g", after);
+        sql.push(")");
+    }
+
+    /// Writes the entities of a table at the snapshot.
+    pub(super) fn state(&self, sql: &mut Sql, table: usize) {
+        let Some((history, after)) = self.history(table) else {
+            self.rows(sql, table);
+            return;
+        };
+        sql.push("(SELECT ");
+        self.named_columns(sql, current(table));
+        sql.push(" FROM ");
+        self.rows(sql, table);
+        sql.push(" AS t WHERE NOT ");
+        let key = KeyOf::Row(current(table));
+        self.touched(sql, (table, history), key, after, None);
+        sql.push(" UNION ALL SELECT ");
+        self.named_columns(sql, image(table, "h"));
+        sql.push(" FROM ");
+        self.images(sql, table, history, after);
+        sql.push(" AS h)");
+    }
+
+    fn named_columns(&self, sql: &mut Sql, row: RowRef) {
+        for (position, column) in self.catalog.tables[row.table].columns.iter().enumerate() {
+            sql.push(if position == 0 { "" } else { ", " });
+            self.column(sql, row, position);
+            sql.push(" AS ");
+            sql.name(&column.name);
+        }
+    }
+
+    /// Writes that a current row has the key of a record.
+    pub(super) fn same_key(&self, sql: &mut Sql, row: RowRef, record: &str) {
+        for (position, &column) in self.catalog.tables[row.table].key.iter().enumerate() {
+            sql.push(if position == 0 { "" } else { " AND " });
+            self.column(sql, row, column);
+            sql.push(" = ");
+            self.typed_key(sql, row.table, record, position);
+            if self.layout(row.table, column).coarse {
+                sql.push(" AND (");
+                self.column(sql, row, column);
+                sql.push(")::text COLLATE \"C\" = ");
+                sql.push(record);
+                sql.push(".k");
+                sql.push_number(position as i64);
+            }
+        }
+    }
+
+    /// Writes one value of a record's key in its own type. By way of `cstring` it loses the collation of the history, which would
+    /// keep the table's own index from being used.
+    pub(super) fn typed_key(&self, sql: &mut Sql, table: usize, record: &str, position: usize) {
+        let column = self.catalog.tables[table].key[position];
+        sql.push("(");
+        sql.push(record);
+        sql.push(".k");
+        sql.push_number(position as i64);
+        sql.push(")::cstring::text::");
+        sql.push(&self.layout(table, column).ty);
+    }
+}

@@ -1,0 +1,119 @@
+//! The oracle suite on PostgreSQL, in this process. The kill suite needs the program and runs in the tests of its package.
+
+mod naive;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use highwater_core::tracking::Policy;
+use highwater_testkit::http::{Request, Response, Transport};
+use highwater_testkit::schema::Schema;
+use highwater_testkit::serving::Server;
+use highwater_testkit::writer::{Counts, Writer};
+use highwater_testkit::{Lab, PostgresLab, Rng, money, seeds};
+
+use naive::{Naive, Place};
+
+/// Shown by `cargo nextest run --no-capture`.
+#[allow(clippy::print_stdout, reason = "the figures of a test")]
+fn tell(figures: &impl std::fmt::Debug) {
+    println!("{figures:#?}");
+}
+
+/// Serves nothing.
+struct Nobody;
+
+impl Server for Nobody {
+    fn start(&mut self, _database: &str) -> Arc<dyn Transport> {
+        Arc::new(Nobody)
+    }
+
+    fn stop(&mut self) {}
+}
+
+impl Transport for Nobody {
+    fn get(&self, _request: &Request) -> std::io::Result<Response> {
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
+    }
+}
+
+/// Tracks all tables, and serves nothing.
+struct Tracking;
+
+impl Server for Tracking {
+    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be built");
+        let tracked = runtime.block_on(highwater_postgres::admin::track(database, &Policy::All));
+        tracked.unwrap_or_else(|error| panic!("the tables cannot be tracked: {error}"));
+        Arc::new(Nobody)
+    }
+
+    fn stop(&mut self) {}
+}
+
+/// Lets programs write into two databases, of which the server has one, and compares outcomes and rows.
+fn write(seeds_count: u64, server: impl Fn() -> Box<dyn Server> + Sync) -> Counts {
+    let all = Mutex::new(Counts::default());
+    seeds::each(seeds_count, |seed, trace| {
+        let mut rng = Rng::new(seed);
+        let mut lab = PostgresLab::new(server());
+        let (mut schema, ddl) = Schema::random(&mut rng, lab.flavour());
+        for statement in &ddl {
+            trace.note(format_args!("{statement};"));
+        }
+        lab.create(&ddl);
+        let mut writer = Writer::new(&lab);
+        writer.fill(&mut rng, &schema, trace);
+        writer.settle(trace);
+        lab.open();
+        for _ in 0..200 {
+            writer.step(&mut rng, &mut schema, trace);
+        }
+        writer.settle(trace);
+        writer.compare_with_shadow(&lab, &schema);
+        all.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(&writer.counts);
+        Ok(())
+    });
+    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    tell(&all);
+    all
+}
+
+/// The suite would prove little if most statements were refused, and nothing if two databases without Highwater differed.
+#[test]
+fn most_generated_statements_are_executed_alike_by_two_databases() {
+    let all = write(20, || Box::new(Nobody));
+    assert!(all.done > all.refused, "{all:?}");
+}
+
+#[test]
+fn capture_neither_refuses_nor_changes_what_programs_do() {
+    write(40, || Box::new(Tracking));
+}
+
+const MONEY: money::Plan = money::Plan {
+    writers: 7,
+    clients: 3,
+    rounds: 40,
+    time: Duration::ZERO,
+    lingers: true,
+};
+
+/// What the suite must find: a server that differs from an exact one only in that its links contain a sequence number.
+#[test]
+fn a_sequence_in_the_place_of_a_snapshot_does_not_escape_the_suite() {
+    let exact = money::run(&mut PostgresLab::new(Naive(Place::Snapshot)), 1, MONEY);
+    let (transactions, rounds) = exact.expect("snapshots are exact");
+    tell(&format!("{transactions} transactions, {rounds} rounds"));
+    let inexact = money::run(&mut PostgresLab::new(Naive(Place::Sequence)), 1, MONEY);
+    let error = inexact.expect_err("sequence numbers lose changes");
+    assert!(
+        error.starts_with("the total is") || error.starts_with("the copy is"),
+        "{error}"
+    );
+}
