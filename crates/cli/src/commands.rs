@@ -1,6 +1,6 @@
 //! One module a command, and what several of them need.
 
-mod database;
+pub(crate) mod database;
 mod demo;
 mod init;
 mod inspect;
@@ -9,7 +9,6 @@ mod status;
 mod track;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use highwater::core::Epoch;
@@ -32,40 +31,6 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Untrack(args) => track::untrack(&args),
         Command::Status(args) => status::run(&args),
         Command::Inspect(args) => inspect::run(&args),
-    }
-}
-
-/// The path of a SQLite file, if `database` is one.
-fn sqlite_path(database: &str) -> Result<PathBuf, Usage> {
-    let scheme = database.split_once("://").map(|(scheme, _)| scheme);
-    match scheme {
-        None if database.is_empty() => Err(Usage(
-            "the path of the database is empty; name a SQLite file".into(),
-        )),
-        None => Ok(PathBuf::from(database)),
-        // The rest of the URL may hold a password, so it is not repeated.
-        Some("postgres" | "postgresql") => Err(Usage(
-            "this version serves SQLite files only, not PostgreSQL; name the path of a SQLite file"
-                .into(),
-        )),
-        Some(scheme) => Err(Usage(format!(
-            "{scheme}:// is not a kind of database that highwater knows; name the path of a SQLite file"
-        ))),
-    }
-}
-
-/// The path of a SQLite file that exists: only `init` creates one.
-fn existing_sqlite_path(database: &str) -> anyhow::Result<PathBuf> {
-    let path = sqlite_path(database)?;
-    match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => {
-            Err(anyhow!("{database} is a directory; name a SQLite file"))
-        }
-        Ok(_) => Ok(path),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(anyhow!(
-            "there is no file {database}; check the path, or create a database with 'highwater init'"
-        )),
-        Err(e) => Err(e).context(format!("cannot open {database}")),
     }
 }
 
@@ -93,7 +58,8 @@ fn log_to_stderr(default: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn runtime() -> anyhow::Result<Runtime> {
+/// The threads that wait for the network.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -207,6 +207,7 @@ struct FileLimits {
     request_time_max: Option<Span>,
     headers_time_max: Option<Span>,
     connections_max: Option<Positive>,
+    database_connections_max: Option<Positive>,
 }
 
 #[derive(Deserialize)]
@@ -241,6 +242,10 @@ impl FileLimits {
         set(&mut limits.request_time_max, time(self.request_time_max));
         set(&mut limits.headers_time_max, time(self.headers_time_max));
         set(&mut limits.connections_max, size(self.connections_max));
+        set(
+            &mut limits.database_connections_max,
+            size(self.database_connections_max),
+        );
         limits
     }
 }
@@ -291,8 +296,8 @@ impl TryFrom<String> for Span {
 
     fn try_from(text: String) -> Result<Self, String> {
         match parse_duration(&text) {
-            Some(duration) => Ok(Span(duration)),
-            None => Err(format!(
+            Some(duration) if !duration.is_zero() => Ok(Span(duration)),
+            _ => Err(format!(
                 "{text:?} is not a span of time; write a whole number above 0 and a unit: \"30s\", \"15m\", \"12h\" or \"7d\""
             )),
         }
@@ -311,8 +316,17 @@ fn parse_duration(text: &str) -> Option<Duration> {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let number = number.parse::<u32>().ok().filter(|number| *number > 0)?;
+    let number = number.parse::<u32>().ok()?;
     Some(Duration::from_secs(u64::from(number) * unit_s))
+}
+
+/// Accepts a span of time, which may be none at all.
+pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| {
+        format!(
+            "{text:?} is not a span of time; write a whole number and a unit: \"0s\", \"30s\" or \"5m\""
+        )
+    })
 }
 
 #[derive(Deserialize)]
@@ -527,6 +541,7 @@ mod tests {
             [limits]
             filter_depth_max = 5
             headers_time_max = "3 s"
+            database_connections_max = 3
             [tables."Order Details"]
             entity_set = "Lines"
             read_only = true
@@ -545,6 +560,7 @@ mod tests {
             limits: Limits {
                 filter_depth_max: 5,
                 headers_time_max: Duration::from_secs(3),
+                database_connections_max: 3,
                 ..Limits::default()
             },
             tables: BTreeMap::from([(

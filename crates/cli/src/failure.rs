@@ -1,13 +1,15 @@
 //! Errors on their way to the person who typed the command.
 //!
 //! What must hold: one line on stderr, `highwater: ` and a sentence that ends with what to do; never a backtrace, never a value's
-//! debug form. Exit codes: 1 for a failure, 2 for wrong usage.
+//! debug form, never a password that was typed. Exit codes: 1 for a failure, 2 for wrong usage.
 
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
+
+use crate::password;
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
@@ -71,6 +73,8 @@ fn blamed_variable(error: &clap::Error) -> Option<String> {
 }
 
 fn say(text: &str) {
+    let typed = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let text = password::hidden_in(text, typed);
     // If stderr is closed, there is nobody to tell.
     let _ = writeln!(io::stderr(), "highwater: {text}");
 }

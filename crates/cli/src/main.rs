@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod failure;
 mod output;
+mod password;
 mod templates;
 
 use std::process::ExitCode;

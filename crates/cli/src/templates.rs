@@ -1,76 +1,54 @@
 //! Databases to play with: a schema each, and rows made by a formula.
 //!
-//! What must hold: the same template and number of rows always make the same rows, so that tests and measurements can be repeated; an
-//! existing file is never touched; a file that could not be completed is removed again.
+//! What must hold: the same template and number of rows always make the same rows, in every kind of database, so that tests and
+//! measurements can be repeated; what exists already is never touched; what could not be completed leaves nothing behind.
 //! What is deliberately absent: random numbers and the current time.
 
 mod business_central;
 mod dataverse;
 mod graph;
 mod mixer;
+mod postgres;
+mod rows;
 mod sample;
-
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::path::Path;
-
-use anyhow::{Context as _, bail};
-use rusqlite::{Connection, OpenFlags, Transaction};
+mod sqlite;
 
 use crate::args::TemplateName;
+use crate::commands::database::Place;
+
+/// What stands between the two parts of a schema for PostgreSQL: what is faster with the rows in place comes after them.
+const AFTER_ROWS: &str = "-- After the rows\n";
 
 struct Template {
-    schema: &'static str,
+    /// The schema for SQLite.
+    sqlite: &'static str,
+    /// The same schema for PostgreSQL, in two parts.
+    postgres: &'static str,
     /// Inserts the rows; the number is that of the main table.
-    fill: fn(&Transaction<'_>, i64) -> rusqlite::Result<()>,
+    fill: fn(&mut dyn rows::Rows, i64) -> anyhow::Result<()>,
 }
 
-/// Creates a database file with a template's tables and rows.
-pub(crate) fn create(path: &Path, name: TemplateName, rows: i64) -> anyhow::Result<()> {
+/// Creates a template's tables and rows.
+pub(crate) fn create(place: &Place, name: TemplateName, rows: i64) -> anyhow::Result<()> {
     let template = match name {
         TemplateName::Sample => sample::TEMPLATE,
         TemplateName::Graph => graph::TEMPLATE,
         TemplateName::Dataverse => dataverse::TEMPLATE,
         TemplateName::BusinessCentral => business_central::TEMPLATE,
     };
-    // Creating it here, not in SQLite, makes "does it exist" and "create it" one step.
-    match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(_) => {}
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => bail!(
-            "{} exists already and is left as it is; choose another name or delete it first",
-            path.display()
-        ),
-        Err(e) => return Err(e).context(format!("cannot create {}", path.display())),
+    match place {
+        Place::Sqlite(path) => sqlite::create(path, &template, rows),
+        Place::Postgres { access, .. } => {
+            postgres::create(access, &place.to_string(), &template, rows)
+        }
     }
-    fill(path, &template, rows).inspect_err(|_| {
-        // The first error is the one to report.
-        let _ = std::fs::remove_file(path);
-    })
-}
-
-fn fill(path: &Path, template: &Template, rows: i64) -> anyhow::Result<()> {
-    let write = || -> rusqlite::Result<()> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(path, flags)?;
-        // Nothing to protect yet: after a crash the half-made file is not worth keeping. Foreign keys hold by construction, and
-        // checking them row by row would double the time.
-        db.execute_batch(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;",
-        )?;
-        let transaction = db.transaction()?;
-        transaction.execute_batch(template.schema)?;
-        (template.fill)(&transaction, rows)?;
-        transaction.commit()?;
-        // Readers and a writer at the same time.
-        db.execute_batch("PRAGMA journal_mode = WAL;")
-    };
-    write().with_context(|| format!("cannot fill {}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::ValueEnum as _;
+    use rusqlite::Connection;
 
     #[test]
     fn every_template_is_consistent_and_the_same_each_time() {
@@ -81,7 +59,7 @@ mod tests {
                     .iter()
                     .map(|copy| {
                         let path = folder.path().join(format!("{name:?}-{rows}-{copy}.sqlite"));
-                        create(&path, *name, rows).unwrap();
+                        create(&Place::Sqlite(path.clone()), *name, rows).unwrap();
                         dump(&Connection::open(&path).unwrap())
                     })
                     .collect();
@@ -137,7 +115,7 @@ mod tests {
             (TemplateName::BusinessCentral, "salesOrders"),
         ] {
             let path = folder.path().join(table);
-            create(&path, name, 123).unwrap();
+            create(&Place::Sqlite(path.clone()), name, 123).unwrap();
             let count: i64 = Connection::open(&path)
                 .unwrap()
                 .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
@@ -153,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.txt");
         std::fs::write(&path, "precious").unwrap();
-        let error = create(&path, TemplateName::Sample, 1)
+        let error = create(&Place::Sqlite(path.clone()), TemplateName::Sample, 1)
             .unwrap_err()
             .to_string();
         assert!(error.contains("exists already"), "{error}");

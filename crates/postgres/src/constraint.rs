@@ -23,12 +23,22 @@ pub(crate) struct Attempt<'a> {
     pub(crate) table: usize,
 }
 
+/// When an error came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Before the first step.
+    Begin,
+    /// During this step.
+    Step(usize),
+    /// After the last step.
+    End,
+}
+
 /// A statement that PostgreSQL refused, so that nothing was changed.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) error: tokio_postgres::Error,
-    /// The step; `None` if it was none, but the begin or the end of the transaction.
-    pub(crate) step: Option<usize>,
+    pub(crate) moment: Moment,
     /// Whether the statement was to insert a row that had just been looked for and not found.
     pub(crate) upserts: bool,
     /// Numbers of parameters, counted from 1, and the columns that they are for.
@@ -47,10 +57,10 @@ pub(crate) struct Scene<'a> {
 
 impl Refusal {
     /// An error of the transaction rather than of a step.
-    pub(crate) fn outside(error: tokio_postgres::Error) -> Refusal {
+    pub(crate) fn outside(moment: Moment, error: tokio_postgres::Error) -> Refusal {
         Refusal {
             error,
-            step: None,
+            moment,
             upserts: false,
             columns: Vec::new(),
         }
@@ -65,9 +75,12 @@ impl Refusal {
             "40001" | "40P01" => true,
             // Somebody else has inserted the row after we looked for it.
             "23505" => {
-                let Some(step) = self.step.filter(|_| self.upserts) else {
+                let Moment::Step(step) = self.moment else {
                     return false;
                 };
+                if !self.upserts {
+                    return false;
+                }
                 let table = scene.schema.table(scene.steps[step].table);
                 let key = table.key.iter().map(|&c| table.columns[c].name.as_str());
                 names_in_detail(said).is_none_or(|names| same_names(&names, key))
@@ -81,7 +94,7 @@ impl Refusal {
         let Some(said) = self.error.as_db_error() else {
             return Error::Unavailable(format!(
                 "The connection to the database was lost ({}). Nothing was changed. Try again.",
-                self.error
+                reason(&self.error)
             ));
         };
         if is_connection_lost(&self.error) {
@@ -97,7 +110,7 @@ impl Refusal {
             }
             _ => None,
         };
-        let Some(attempt) = scene.attempt(self.step, said, constraint.as_ref()) else {
+        let Some(attempt) = scene.attempt(self.moment, said, constraint.as_ref()) else {
             return translate(&self.error);
         };
         let table = match (&constraint, said.table()) {
@@ -254,7 +267,7 @@ impl<'a> Scene<'a> {
     /// The step to blame: what failed at the end of the transaction belongs to the last one that wrote to the table.
     fn attempt(
         self,
-        step: Option<usize>,
+        moment: Moment,
         said: &DbError,
         constraint: Option<&Constraint>,
     ) -> Option<Attempt<'a>> {
@@ -269,9 +282,13 @@ impl<'a> Scene<'a> {
                             .is_some_and(|target| target.table == *name)
                 })
         };
-        let step = step
-            .or_else(|| (0..self.steps.len()).rev().find(concerns))
-            .or_else(|| self.steps.len().checked_sub(1))?;
+        let step = match moment {
+            Moment::Step(step) => step,
+            Moment::Begin | Moment::End => (0..self.steps.len())
+                .rev()
+                .find(concerns)
+                .or_else(|| self.steps.len().checked_sub(1))?,
+        };
         Some(Attempt {
             schema: self.schema,
             step,
@@ -410,6 +427,15 @@ fn wrong_value(columns: &[String], said: &DbError) -> String {
         "{subject} cannot be stored: {}{detail}.",
         said.message().trim_end_matches('.')
     )
+}
+
+/// What went wrong with a connection, in a few words.
+pub(crate) fn reason(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        return said.message().to_owned();
+    }
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The columns in `Key (a, b)=(1, 2) …`, as they are written there.

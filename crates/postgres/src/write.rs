@@ -20,7 +20,7 @@ use highwater_core::Error;
 use highwater_core::store::{Input, WriteParams, WriteResult, WriteStep, WriteVerb, Written};
 use tokio_postgres::Client;
 
-use crate::constraint::{Attempt, Refusal, Scene};
+use crate::constraint::{Attempt, Moment, Refusal, Scene, reason};
 use crate::error::is_connection_lost;
 use crate::pool::Pool;
 use crate::schema::Schema;
@@ -118,12 +118,14 @@ enum Failure {
 impl Work<'_> {
     async fn attempt(&self, settings: &str) -> Result<WriteResult, Failure> {
         let mut done: Vec<Done> = Vec::with_capacity(self.params.steps.len());
-        transaction::begin(self, settings).await?;
+        let has_triggers = transaction::begin(self, settings).await?;
         for number in 0..self.params.steps.len() {
             let next = self.step(number, &done).execute().await?;
             done.push(next);
         }
-        transaction::look_again(self, &mut done).await?;
+        if has_triggers {
+            transaction::look_again(self, &mut done).await?;
+        }
         transaction::commit(self).await?;
         Ok(WriteResult {
             written: done.into_iter().map(|done| done.written).collect(),
@@ -151,7 +153,7 @@ impl Work<'_> {
 impl Failure {
     /// Whether the connection was gone before the first step.
     fn is_lost_at_once(&self) -> bool {
-        matches!(self, Failure::Refused(refusal) if refusal.step.is_none() && is_connection_lost(&refusal.error))
+        matches!(self, Failure::Refused(refusal) if refusal.moment == Moment::Begin && is_connection_lost(&refusal.error))
     }
 
     fn is_passing(&self, scene: Scene<'_>) -> bool {
@@ -164,7 +166,8 @@ impl Failure {
             Failure::Told(error) => error,
             Failure::Refused(refusal) => refusal.tell(scene).await,
             Failure::Unknown(error) => Error::Unavailable(format!(
-                "The connection to the database was lost while the change was being committed ({error}), so it is not known whether it was made. Look before you try again."
+                "The connection to the database was lost while the change was being committed ({}), so it is not known whether it was made. Look before you try again.",
+                reason(&error)
             )),
         }
     }

@@ -13,6 +13,7 @@ use highwater::Settings;
 use tokio::sync::oneshot;
 
 use self::client::{Client, MAX_VERSION};
+use super::database::Place;
 use crate::args::{Demo, TemplateName};
 use crate::output::Style;
 use crate::templates;
@@ -34,7 +35,11 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<()> {
             "cannot create a temporary directory; set TMPDIR to a directory that can be written",
         )?;
     let database = folder.path().join("demo.sqlite");
-    templates::create(&database, TemplateName::Sample, SAMPLE_ORDERS)?;
+    templates::create(
+        &Place::Sqlite(database.clone()),
+        TemplateName::Sample,
+        SAMPLE_ORDERS,
+    )?;
     super::runtime()?.block_on(tell_and_serve(args, &database))
 }
 

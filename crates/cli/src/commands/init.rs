@@ -2,16 +2,21 @@
 
 use std::io::Write as _;
 
+use super::database::Place;
 use crate::args::Init;
 use crate::templates;
 
 pub(crate) fn run(args: &Init) -> anyhow::Result<()> {
-    let path = super::sqlite_path(&args.database)?;
-    templates::create(&path, args.template, args.rows)?;
-    let path = path.display();
-    writeln!(
-        std::io::stdout(),
-        "created {path}; now run: highwater serve {path}"
-    )?;
+    super::log_to_stderr("warn")?;
+    let place = Place::parse(&args.database)?;
+    templates::create(&place, args.template, args.rows)?;
+    let mut out = std::io::stdout();
+    match place {
+        Place::Sqlite(_) => writeln!(out, "created {place}; now run: highwater serve {place}")?,
+        // In quotes, because a shell changes '?' and '&'.
+        Place::Postgres { .. } => {
+            writeln!(out, "filled {place}; now run: highwater serve '{place}'")?;
+        }
+    }
     Ok(())
 }

@@ -7,10 +7,10 @@ use std::io::Write as _;
 
 use anyhow::anyhow;
 use highwater::core::link::{Dialect, Position};
-use highwater::core::{Gone, KeyRing, Link, LinkError, Snapshot};
+use highwater::core::{Gone, Link, LinkError, Snapshot};
 use serde::Serialize;
 
-use super::database::Database;
+use super::database::{Administration, Place};
 use crate::args::Inspect;
 use crate::failure::Usage;
 use crate::output::{hex, instant};
@@ -18,17 +18,11 @@ use crate::output::{hex, instant};
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<()> {
     super::log_to_stderr("warn")?;
     let token = token(&args.link)?;
-    let database = Database::open_to_read(&args.database)?;
-    let Some(meta) = database.meta()? else {
+    let mut database = Place::existing(&args.database)?.look_at()?;
+    let Some(seal) = database.seal()? else {
         return Err(foreign());
     };
-    let keys = KeyRing::new(meta.current_key, meta.keys).ok_or_else(|| {
-        anyhow!(
-            "the keys in {} are damaged; restore it from a backup",
-            args.database
-        )
-    })?;
-    let link = Link::open(token, &keys).map_err(|e| match e {
+    let link = Link::open(token, &seal.keys).map_err(|e| match e {
         LinkError::Damaged => anyhow!(
             "the link is damaged; copy it whole and put it in quotes, because shells change '$' and '&'"
         ),
@@ -36,9 +30,10 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<()> {
         LinkError::Gone(other) => anyhow!("{other}; it cannot be opened"),
     })?;
     let now_unix_s = jiff::Timestamp::now().as_second();
-    let current_epoch = link.epoch == meta.epoch;
-    let gone = gone(&database, &link, current_epoch, now_unix_s)?;
-    let report = Report::new(&link, current_epoch, gone, now_unix_s);
+    let current_epoch = link.epoch == seal.epoch;
+    let gone = gone(&mut *database, &link, current_epoch, now_unix_s)?;
+    let describe = |snapshot: &Snapshot| database.describe(snapshot);
+    let report = Report::new(&link, describe, current_epoch, gone, now_unix_s);
     let text = if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
@@ -50,7 +45,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<()> {
 
 /// Why the service answers the link 410 Gone, if it does, as far as the database knows. The order is the service's.
 fn gone(
-    database: &Database,
+    database: &mut dyn Administration,
     link: &Link,
     current_epoch: bool,
     now_unix_s: i64,
@@ -139,10 +134,14 @@ struct QueryOption {
 }
 
 impl Report {
-    fn new(link: &Link, current_epoch: bool, gone: Option<Gone>, now_unix_s: i64) -> Report {
-        let bytes = |snapshot: &Snapshot| {
-            highwater::sqlite::describe_snapshot(snapshot).unwrap_or_else(|| hex(&snapshot.0))
-        };
+    fn new(
+        link: &Link,
+        describe: impl Fn(&Snapshot) -> Option<String>,
+        current_epoch: bool,
+        gone: Option<Gone>,
+        now_unix_s: i64,
+    ) -> Report {
+        let bytes = |snapshot: &Snapshot| describe(snapshot).unwrap_or_else(|| hex(&snapshot.0));
         let (kind, lo, hi, after, shown) = match &link.position {
             Position::Delta { lo } => ("delta link", Some(bytes(lo)), None, None, None),
             Position::Read { hi, after, shown } => (
@@ -377,7 +376,14 @@ answer       good: the service answers it, unless its settings for this set have
                 expires_h: 472_223,
             };
             let gone = (!current).then_some(Gone::Restored);
-            assert_eq!(Report::new(&link, current, gone, now_unix_s).text(), expected);
+            let report = Report::new(
+                &link,
+                highwater::sqlite::describe_snapshot,
+                current,
+                gone,
+                now_unix_s,
+            );
+            assert_eq!(report.text(), expected);
         }
     }
 }

@@ -1,17 +1,25 @@
 //! `highwater serve`.
 //!
 //! What must hold: flags win over variables (clap sees to that), both win over `highwater.toml`, which wins over the defaults;
-//! the one line on stdout appears when connections are accepted, and nothing else does.
+//! the one line on stdout appears when connections are accepted, and nothing else does. A database server that is not there yet is waited
+//! for; one that goes away later is the store's business, and clients are told to come back.
 
 use std::io::Write as _;
 use std::path::Path;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use highwater::postgres::Access;
 use highwater::{PrepareError, Settings};
 
+use super::database::Place;
 use crate::args::{CONFIG_DEFAULT, LISTEN_DEFAULT, Profile, Serve};
 use crate::config::Config;
 use crate::failure::Usage;
+
+/// How long to wait before trying again to reach a database server.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
     super::log_to_stderr("info")?;
@@ -33,18 +41,26 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
         settings.public_url = args.public_url;
     }
 
-    let path = super::existing_sqlite_path(&args.database)?;
+    let place = Place::existing(&args.database)?;
     super::runtime()?.block_on(async {
-        let end = super::interrupted()?;
+        let mut end = pin!(super::interrupted()?);
         let listener = super::bind(listen.unwrap_or(LISTEN_DEFAULT)).await?;
-        let service = highwater::open(&path, settings)
-            .await
-            .map_err(|e| match (e, &config) {
+        let opening = async {
+            if let Place::Postgres { access, .. } = &place {
+                be_reachable(access, args.wait).await?;
+            }
+            let opened = highwater::open(place.as_typed(), settings).await;
+            opened.map_err(|e| match (e, &config) {
                 (PrepareError::Settings(e), Some(config)) => {
                     Usage(config.locate(&e).to_string()).into()
                 }
                 (e, _) => anyhow::Error::from(e),
-            })?;
+            })
+        };
+        let service = tokio::select! {
+            opened = opening => opened?,
+            () = &mut end => return Ok(()),
+        };
         let mut out = std::io::stdout();
         writeln!(out, "listening on http://{}", listener.local_addr()?)?;
         out.flush()?;
@@ -52,6 +68,30 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
             .await
             .context("cannot go on serving")
     })
+}
+
+/// Waits for a database server that is not up yet, as happens when both are started at the same time.
+async fn be_reachable(access: &Access, wait: Duration) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let mut told = String::new();
+    loop {
+        let Err(error) = access.connect().await else {
+            return Ok(());
+        };
+        if begin.elapsed() + RETRY_PAUSE > wait {
+            return Err(error.into());
+        }
+        let cause = error.to_string();
+        if cause != told {
+            tracing::warn!(
+                cause,
+                wait_s = wait.as_secs(),
+                "the database cannot be reached yet; trying again"
+            );
+            told = cause;
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
 }
 
 /// The configuration file: the one that was named, or the one that is there.

@@ -5,15 +5,16 @@ use std::io::Write as _;
 use highwater::core::store::{StoreStatus, TableStatus};
 use serde::Serialize;
 
-use super::database::Database;
+use super::database::Place;
 use crate::args::Status;
 use crate::output::{Align, bytes, instant, table};
 
 pub(crate) fn run(args: &Status) -> anyhow::Result<()> {
     super::log_to_stderr("warn")?;
-    let status = Database::open_to_read(&args.database)?.status()?;
+    let place = Place::existing(&args.database)?;
+    let status = place.look_at()?.status()?;
     let text = if args.json {
-        serde_json::to_string_pretty(&Report::new(&args.database, &status))? + "\n"
+        serde_json::to_string_pretty(&Report::new(place.to_string(), &status))? + "\n"
     } else {
         text(&status)
     };
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &Status) -> anyhow::Result<()> {
 /// The machine-readable form. Its names are an interface: add, never change.
 #[derive(Serialize)]
 struct Report<'a> {
-    database: &'a str,
+    database: String,
     epoch: Option<String>,
     warnings: &'a [String],
     tables: Vec<TableReport<'a>>,
@@ -43,7 +44,7 @@ struct TableReport<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(database: &'a str, status: &'a StoreStatus) -> Report<'a> {
+    fn new(database: String, status: &'a StoreStatus) -> Report<'a> {
         let tables = status.tables.iter().map(|table| TableReport {
             name: &table.name,
             view: table.is_view,
@@ -204,7 +205,7 @@ Warnings:
 
     #[test]
     fn programs_get_json() {
-        let json = serde_json::to_value(Report::new("a.sqlite", &status())).unwrap();
+        let json = serde_json::to_value(Report::new("a.sqlite".into(), &status())).unwrap();
         assert_eq!(json["epoch"], "000000000000000a");
         assert_eq!(json["tables"][0]["oldest_snapshot"], "2023-11-14T22:13:20Z");
         assert_eq!(

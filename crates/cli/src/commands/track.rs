@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use highwater::sqlite::tracking::Policy;
+use highwater::core::tracking::Policy;
 
-use super::database::Database;
+use super::database::Place;
 use crate::args::{Track, Untrack};
 
 pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
@@ -14,8 +14,14 @@ pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
     } else {
         Policy::Only(args.tables.clone())
     };
-    let ensured = Database::open(&args.database)?.track(&policy)?;
+    let place = Place::existing(&args.database)?;
     let mut out = std::io::stdout();
+    if args.print_sql {
+        let script = place.look_at()?.print_sql(&policy, args.role.as_deref())?;
+        out.write_all(script.as_bytes())?;
+        return Ok(());
+    }
+    let ensured = place.administer()?.track(&policy)?;
     for (names, what) in [
         (&ensured.tracked, "tracked from now on"),
         (
@@ -43,7 +49,9 @@ pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
 pub(crate) fn untrack(args: &Untrack) -> anyhow::Result<()> {
     super::log_to_stderr("warn")?;
     let tables = (!args.all).then_some(args.tables.as_slice());
-    let untracked = Database::open(&args.database)?.untrack(tables)?;
+    let untracked = Place::existing(&args.database)?
+        .administer()?
+        .untrack(tables)?;
     let mut out = std::io::stdout();
     for name in &untracked {
         writeln!(out, "{name}: not tracked any more, history removed")?;

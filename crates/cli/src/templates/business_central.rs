@@ -1,12 +1,12 @@
 //! `business-central`: customers, items and sales orders, as in Dynamics 365 Business Central.
 
-use rusqlite::{Transaction, params};
-
 use super::Template;
 use super::mixer::{LAST_NAMES, Mixer, PLACES, guid};
+use super::rows::{Rows, row};
 
 pub(super) const TEMPLATE: Template = Template {
-    schema: include_str!("business_central.sql"),
+    sqlite: include_str!("sqlite/business_central.sql"),
+    postgres: include_str!("postgres/business_central.sql"),
     fill,
 };
 
@@ -19,44 +19,46 @@ const FURNITURE: [&str; 6] = ["Chair", "Desk", "Lamp", "Shelf", "Sofa", "Table"]
 const COLOURS: [&str; 4] = ["black", "blue", "green", "red"];
 const STATUSES: [&str; 3] = ["Draft", "In Review", "Open"];
 
-fn fill(db: &Transaction<'_>, orders: i64) -> rusqlite::Result<()> {
+fn fill(rows: &mut dyn Rows, orders: i64) -> anyhow::Result<()> {
     let customers = 10 + orders / 10;
     let items = 12 + orders / 50;
 
-    let mut insert = db.prepare("INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for row in 0..customers {
         let mut mixer = Mixer::new(CUSTOMERS, row);
         let (city, _, country) = PLACES[mixer.below(8) as usize];
         let company = !mixer.one_in(5);
-        insert.execute(params![
-            guid(CUSTOMERS, row),
-            customer_number(row),
-            format!("{} Interiors {}", mixer.pick(&LAST_NAMES), row + 1),
-            if company { "Company" } else { "Person" },
-            city,
-            country,
-            (!mixer.one_in(4)).then(|| format!("customer{}@contoso.example", row + 1)),
-            mixer.amount(10_000),
-            mixer.one_in(25),
-            mixer.instant(),
-        ])?;
+        rows.insert(
+            "customers",
+            row![
+                guid(CUSTOMERS, row),
+                customer_number(row),
+                format!("{} Interiors {}", mixer.pick(&LAST_NAMES), row + 1),
+                if company { "Company" } else { "Person" },
+                city,
+                country,
+                (!mixer.one_in(4)).then(|| format!("customer{}@contoso.example", row + 1)),
+                mixer.amount(10_000),
+                mixer.one_in(25),
+                mixer.instant(),
+            ],
+        )?;
     }
 
-    let mut insert = db.prepare("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)")?;
     for row in 0..items {
         let mut mixer = Mixer::new(ITEMS, row);
-        insert.execute(params![
-            guid(ITEMS, row),
-            format!("{}-S", 1000 + row),
-            format!("{}, {}", mixer.pick(&FURNITURE), mixer.pick(&COLOURS)),
-            unit_price(row),
-            mixer.below(500),
-            mixer.instant(),
-        ])?;
+        rows.insert(
+            "items",
+            row![
+                guid(ITEMS, row),
+                format!("{}-S", 1000 + row),
+                format!("{}, {}", mixer.pick(&FURNITURE), mixer.pick(&COLOURS)),
+                unit_price(row),
+                mixer.below(500),
+                mixer.instant(),
+            ],
+        )?;
     }
 
-    let mut insert = db.prepare("INSERT INTO salesOrders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
-    let mut insert_line = db.prepare("INSERT INTO salesOrderLines VALUES (?, ?, ?, ?, ?, ?)")?;
     for row in 0..orders {
         let mut mixer = Mixer::new(ORDERS, row);
         let customer = mixer.below(customers);
@@ -68,26 +70,32 @@ fn fill(db: &Transaction<'_>, orders: i64) -> rusqlite::Result<()> {
             .iter()
             .map(|(item, quantity)| unit_price_cents(*item) * quantity)
             .sum();
-        insert.execute(params![
-            guid(ORDERS, row),
-            format!("SO-{:07}", row + 1),
-            mixer.day().to_string(),
-            guid(CUSTOMERS, customer),
-            customer_number(customer),
-            "EUR",
-            mixer.pick(&STATUSES),
-            total as f64 / 100.0,
-            mixer.instant(),
-        ])?;
-        for (line, (item, quantity)) in (0i64..).zip(&lines) {
-            insert_line.execute(params![
-                guid(LINES, row * 8 + line),
+        rows.insert(
+            "salesOrders",
+            row![
                 guid(ORDERS, row),
-                (line + 1) * 10_000,
-                guid(ITEMS, *item),
-                quantity,
-                unit_price(*item),
-            ])?;
+                format!("SO-{:07}", row + 1),
+                mixer.day().to_string(),
+                guid(CUSTOMERS, customer),
+                customer_number(customer),
+                "EUR",
+                mixer.pick(&STATUSES),
+                total as f64 / 100.0,
+                mixer.instant(),
+            ],
+        )?;
+        for (line, (item, quantity)) in (0i64..).zip(&lines) {
+            rows.insert(
+                "salesOrderLines",
+                row![
+                    guid(LINES, row * 8 + line),
+                    guid(ORDERS, row),
+                    (line + 1) * 10_000,
+                    guid(ITEMS, *item),
+                    *quantity,
+                    unit_price(*item),
+                ],
+            )?;
         }
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! `sample`: a trading company. It has a composite key, a table that refers to itself, a name with a space, text keys, dates,
 //! decimals, rows that refer to nothing, and a view.
 
-use rusqlite::{Transaction, params};
-
 use super::Template;
 use super::mixer::{FIRST_NAMES, LAST_NAMES, Mixer, PLACES};
+use super::rows::{Rows, row};
 
 pub(super) const TEMPLATE: Template = Template {
-    schema: include_str!("sample.sql"),
+    sqlite: include_str!("sqlite/sample.sql"),
+    postgres: include_str!("postgres/sample.sql"),
     fill,
 };
 
@@ -25,12 +25,11 @@ const GOODS: [&str; 8] = [
 const KINDS: [&str; 4] = ["Fresh", "Organic", "Smoked", "Alpine"];
 const ORDER_LINES_MAX: i64 = 3;
 
-fn fill(db: &Transaction<'_>, orders: i64) -> rusqlite::Result<()> {
+fn fill(rows: &mut dyn Rows, orders: i64) -> anyhow::Result<()> {
     let customers = 16 + orders / 10;
     let employees = 5 + orders / 1000;
     let products = 12 + orders / 100;
 
-    let mut insert = db.prepare("INSERT INTO Customers VALUES (?, ?, ?, ?, ?, ?, ?)")?;
     for row in 0..customers {
         let mut mixer = Mixer::new(CUSTOMERS, row);
         let (city, country, _) = PLACES[(row % 8) as usize];
@@ -39,18 +38,20 @@ fn fill(db: &Transaction<'_>, orders: i64) -> rusqlite::Result<()> {
         let contact = format!("{} {owner}", mixer.pick(&FIRST_NAMES));
         let contact = (!mixer.one_in(6)).then_some(contact);
         let since = mixer.day().to_string();
-        insert.execute(params![
-            customer_id(row),
-            company,
-            contact,
-            city,
-            country,
-            mixer.amount(5000),
-            since
-        ])?;
+        rows.insert(
+            "Customers",
+            row![
+                customer_id(row),
+                company,
+                contact,
+                city,
+                country,
+                mixer.amount(5000),
+                since
+            ],
+        )?;
     }
 
-    let mut insert = db.prepare("INSERT INTO Employees VALUES (?, ?, ?, ?, ?, ?)")?;
     for row in 0..employees {
         let mut mixer = Mixer::new(EMPLOYEES, row);
         let manager = (row > 0).then(|| 1 + (row - 1) / 4);
@@ -60,31 +61,34 @@ fn fill(db: &Transaction<'_>, orders: i64) -> rusqlite::Result<()> {
             "Sales Representative"
         };
         let (last, first) = (mixer.pick(&LAST_NAMES), mixer.pick(&FIRST_NAMES));
-        insert.execute(params![
-            row + 1,
-            last,
-            first,
-            title,
-            mixer.birthday().to_string(),
-            manager
-        ])?;
+        rows.insert(
+            "Employees",
+            row![
+                row + 1,
+                last,
+                first,
+                title,
+                mixer.birthday().to_string(),
+                manager
+            ],
+        )?;
     }
 
-    let mut insert = db.prepare("INSERT INTO Products VALUES (?, ?, ?, ?, ?)")?;
     for row in 0..products {
         let mut mixer = Mixer::new(PRODUCTS, row);
         let name = format!("{} {}", mixer.pick(&KINDS), mixer.pick(&GOODS));
-        insert.execute(params![
-            row + 1,
-            name,
-            unit_price(row),
-            mixer.below(200),
-            mixer.one_in(10)
-        ])?;
+        rows.insert(
+            "Products",
+            row![
+                row + 1,
+                name,
+                unit_price(row),
+                mixer.below(200),
+                mixer.one_in(10)
+            ],
+        )?;
     }
 
-    let mut insert = db.prepare("INSERT INTO Orders VALUES (?, ?, ?, ?, ?, ?)")?;
-    let mut insert_line = db.prepare("INSERT INTO \"Order Details\" VALUES (?, ?, ?, ?, ?)")?;
     for row in 0..orders {
         let mut mixer = Mixer::new(ORDERS, row);
         let customer = customer_id(mixer.below(customers));
@@ -92,25 +96,31 @@ fn fill(db: &Transaction<'_>, orders: i64) -> rusqlite::Result<()> {
         let ordered = mixer.instant();
         // Shipped on the same day, later.
         let shipped = (!mixer.one_in(5)).then(|| format!("{}T23:59:59Z", &ordered[..10]));
-        insert.execute(params![
-            row + 1,
-            customer,
-            employee,
-            ordered,
-            shipped,
-            mixer.amount(100)
-        ])?;
+        rows.insert(
+            "Orders",
+            row![
+                row + 1,
+                customer,
+                employee,
+                ordered,
+                shipped,
+                mixer.amount(100)
+            ],
+        )?;
         let first = mixer.below(products);
         for line in 0..1 + mixer.below(ORDER_LINES_MAX) {
             let product = (first + line) % products;
             let discount = if mixer.one_in(4) { 0.05 } else { 0.0 };
-            insert_line.execute(params![
-                row + 1,
-                product + 1,
-                unit_price(product),
-                1 + mixer.below(40),
-                discount
-            ])?;
+            rows.insert(
+                "Order Details",
+                row![
+                    row + 1,
+                    product + 1,
+                    unit_price(product),
+                    1 + mixer.below(40),
+                    discount
+                ],
+            )?;
         }
     }
     Ok(())
@@ -121,5 +131,6 @@ fn customer_id(row: i64) -> String {
 }
 
 fn unit_price(product: i64) -> f64 {
-    Mixer::new(PRODUCTS, product).amount(90) + 1.0
+    // From cents, so that it has no more than two decimals in any database.
+    (100 + Mixer::new(PRODUCTS, product).below(9_000)) as f64 / 100.0
 }

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod help;
 mod init;
+mod postgres;
 mod serve;
 mod support;
 mod usage;

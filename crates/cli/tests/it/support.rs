@@ -62,7 +62,8 @@ impl Lab {
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("HIGHWATER_") {
+            let name_text = name.to_string_lossy();
+            if name_text.starts_with("HIGHWATER_") || name_text.starts_with("PG") {
                 command.env_remove(name);
             }
         }
@@ -95,13 +96,13 @@ impl Lab {
         }
     }
 
-    fn serve_command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn serve_command(&self, arguments: &[&str]) -> Command {
         self.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())
     }
 }
 
 impl Outcome {
-    fn of(output: std::process::Output) -> Outcome {
+    pub(crate) fn of(output: std::process::Output) -> Outcome {
         Outcome {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -159,6 +160,11 @@ impl Serving {
         }
     }
 
+    /// The status, headers and body of a GET as they come over the wire.
+    pub(crate) fn whole(&self, target: &str) -> String {
+        self.exchange("GET", target, "Prefer: track-changes\r\n", "")
+    }
+
     /// The status and body of a GET, in the 4.01 format.
     pub(crate) fn get(&self, target: &str) -> (u16, String) {
         self.send("GET", target, "Prefer: track-changes\r\n", "")
@@ -178,6 +184,13 @@ impl Serving {
         headers: &str,
         body: &str,
     ) -> (u16, String) {
+        let answer = self.exchange(method, target, headers, body);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    fn exchange(&self, method: &str, target: &str, headers: &str, body: &str) -> String {
         let root = format!("http://{}", self.address);
         let target = target
             .strip_prefix(&root)
@@ -193,9 +206,7 @@ impl Serving {
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        answer
     }
 
     /// Sends a signal and waits for the end.

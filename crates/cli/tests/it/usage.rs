@@ -31,11 +31,33 @@ fn wrong_usage_is_exit_code_2() {
             "cannot read the configuration file none.toml",
         ),
         (
-            &["serve", "postgres://u:secret@h/d"],
-            "serves SQLite files only",
+            &["serve", "postgres://u:secret@h/d?sslmode=perhaps"],
+            "sslmode",
         ),
-        (&["serve", "postgresql://h/d"], "serves SQLite files only"),
-        (&["status", "mysql://h/d"], "not a kind of database"),
+        (
+            &[
+                "status",
+                "postgres://u:secret@h/d",
+                "postgres://u:secret@h/d",
+            ],
+            "unexpected argument 'postgres://u@h/d'",
+        ),
+        (
+            &["status", "mysql://u:secret@h/d"],
+            "not a kind of database",
+        ),
+        (
+            &["serve", "a.sqlite", "--wait", "long"],
+            "\"long\" is not a span of time",
+        ),
+        (
+            &["track", "a.sqlite", "--print-sql"],
+            "--print-sql is for PostgreSQL",
+        ),
+        (
+            &["track", "a.sqlite", "--role", "r"],
+            "required arguments were not provided",
+        ),
         (&["track", ""], "the path of the database is empty"),
         (
             &["untrack", "a.sqlite"],
@@ -140,6 +162,12 @@ fn a_wrong_variable_is_wrong_usage() {
             "cannot read the configuration file none.toml",
         ),
         ("HIGHWATER_LOG", "a=b=c", "HIGHWATER_LOG is wrong"),
+        ("HIGHWATER_WAIT", "long", "\"long\" is not a span of time"),
+        (
+            "HIGHWATER_WAIT",
+            "long",
+            "comes from the variable HIGHWATER_WAIT",
+        ),
     ] {
         let output = lab
             .command(&["serve", "a.sqlite"])

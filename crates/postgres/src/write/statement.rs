@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Row};
 use super::Failure;
 use super::step::StepContext;
 use crate::bind::bound;
-use crate::constraint::Refusal;
+use crate::constraint::{Moment, Refusal};
 
 /// A statement of a step.
 pub(super) struct Statement<'a> {
@@ -61,7 +61,7 @@ impl<'a> Statement<'a> {
         let rows = found.map_err(|error| {
             Failure::Refused(Refusal {
                 error,
-                step: Some(self.context.number),
+                moment: Moment::Step(self.context.number),
                 upserts: self.upserts,
                 columns: self.columns,
             })

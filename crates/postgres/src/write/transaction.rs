@@ -8,12 +8,14 @@ use highwater_sql::{Flavour as _, Param, Sql};
 use tokio_postgres::error::Severity;
 
 use super::{Done, Failure, Work};
-use crate::constraint::Refusal;
+use crate::constraint::{Moment, Refusal};
 use crate::row;
+use crate::schema::Kind;
 use crate::write::row_access::look;
 
 /// Begins a transaction and checks that the tables are as the schema says, in one round trip. From here on nobody can alter them.
-pub(super) async fn begin(work: &Work<'_>, settings: &str) -> Result<(), Failure> {
+/// Tells whether triggers of the application may change the rows that are written.
+pub(super) async fn begin(work: &Work<'_>, settings: &str) -> Result<bool, Failure> {
     let mut tables: Vec<usize> = work.params.steps.iter().map(|step| step.table).collect();
     // A fixed order, so that two writers never wait for each other here.
     tables.sort_unstable();
@@ -40,15 +42,20 @@ pub(super) async fn begin(work: &Work<'_>, settings: &str) -> Result<(), Failure
         super::statement::rows(work.client, &question, &params),
     )
     .await;
-    begun.map_err(|error| Failure::Refused(Refusal::outside(error)))?;
-    let known = known.map_err(|error| Failure::Refused(Refusal::outside(error)))?;
-    match known.first().map(|row| row::truth(row, 0)) {
-        Some(Ok(true)) => Ok(()),
-        _ => Err(Error::SchemaChanged.into()),
+    begun.map_err(|error| Failure::Refused(Refusal::outside(Moment::Begin, error)))?;
+    let known = known.map_err(|error| Failure::Refused(Refusal::outside(Moment::Begin, error)))?;
+    let Some(row) = known.first() else {
+        return Err(Error::Internal("PostgreSQL does not answer a question".into()).into());
+    };
+    let truth = |position| row::truth(row, position).map_err(|fault| Failure::Told(fault.tell()));
+    match truth(0)? {
+        true => truth(1),
+        false => Err(Error::SchemaChanged.into()),
     }
 }
 
-/// A question that is true if the tables are the ones of the schema.
+/// Asks whether the tables are the ones of the schema, and whether any of them or their partitions has triggers of the application,
+/// which come and go without changing the schema.
 fn is_as_known(work: &Work<'_>, tables: &[usize]) -> Result<(String, Vec<Param>), Error> {
     let mut sql = Sql::limited(Postgres::PLACEHOLDER, Postgres::PARAMS_MAX);
     sql.push("SELECT true");
@@ -72,23 +79,33 @@ fn is_as_known(work: &Work<'_>, tables: &[usize]) -> Result<(String, Vec<Param>)
             }
         }
     }
+    sql.push(
+        ", EXISTS (SELECT 1 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE 'highwater\\_%' AND tgrelid IN (",
+    );
+    for (position, &table) in tables.iter().enumerate() {
+        let facts = &work.schema.facts[table];
+        sql.push(if position == 0 { "" } else { " UNION ALL " });
+        sql.push("SELECT ");
+        sql.push_number(i64::from(facts.relation));
+        sql.push("::pg_catalog.oid");
+        if facts.kind == Kind::Partitioned {
+            sql.push(" UNION ALL SELECT relid FROM pg_catalog.pg_partition_tree(");
+            sql.push_number(i64::from(facts.relation));
+            sql.push("::pg_catalog.regclass)");
+        }
+    }
+    sql.push("))");
     sql.finish()
 }
 
 /// Triggers of the application may have changed the rows again after they were written: what was written is what is there now.
 pub(super) async fn look_again(work: &Work<'_>, done: &mut [Done]) -> Result<(), Failure> {
     let steps = &work.params.steps;
-    if !steps
-        .iter()
-        .any(|step| work.schema.facts[step.table].has_triggers)
-    {
-        return Ok(());
-    }
     // Deferred ones change rows now rather than during the commit.
     work.client
         .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
         .await
-        .map_err(|error| Failure::Refused(Refusal::outside(error)))?;
+        .map_err(|error| Failure::Refused(Refusal::outside(Moment::End, error)))?;
     for number in 0..steps.len() {
         let (before, rest) = done.split_at_mut(number);
         let Some(own) = rest.first_mut() else { break };
@@ -116,7 +133,7 @@ pub(super) async fn commit(work: &Work<'_>) -> Result<(), Failure> {
         .as_db_error()
         .is_some_and(|said| said.parsed_severity() == Some(Severity::Error));
     if refused || lost_before {
-        Err(Failure::Refused(Refusal::outside(error)))
+        Err(Failure::Refused(Refusal::outside(Moment::End, error)))
     } else {
         Err(Failure::Unknown(error))
     }

@@ -17,6 +17,7 @@ pub(crate) struct Oracle {
     watcher: Session,
     tables: Vec<Watched>,
     memories: Vec<Memory>,
+    trace: String,
 }
 
 /// A tracked table.
@@ -79,7 +80,7 @@ pub(crate) fn track(database: &Database<'_>) -> Ensured {
 
 /// Pinned as the functions of the triggers are, so that texts can be compared.
 pub(crate) const SETTINGS: &str = "SET DateStyle = ISO; SET TimeZone = UTC; SET IntervalStyle = postgres; SET extra_float_digits = 1; \
-    SET bytea_output = hex; SET xmloption = content; SET lc_monetary = 'C'; SET search_path = public";
+    SET bytea_output = hex; SET xmloption = content; SET lc_monetary = 'C'; SET search_path = public; SET lock_timeout = '1s'";
 
 impl Oracle {
     /// A database with these tables, all of them tracked.
@@ -103,6 +104,7 @@ impl Oracle {
             watcher,
             tables: Vec::new(),
             memories: Vec::new(),
+            trace: String::new(),
         };
         oracle.survey();
         oracle.remember("nothing");
@@ -136,6 +138,16 @@ impl Oracle {
             .collect();
     }
 
+    /// Notes what happened, for a report.
+    pub(crate) fn trace(&mut self, done: bool, sql: &str) {
+        use std::fmt::Write as _;
+        let _ = writeln!(
+            self.trace,
+            "{}{sql}",
+            if done { "" } else { "-- refused: " }
+        );
+    }
+
     /// Executes statements, as one message each. Those that are refused are as good as others.
     pub(crate) fn try_run(&mut self, sql: &str) -> bool {
         let done = self.session.run(sql).is_ok();
@@ -165,6 +177,11 @@ impl Oracle {
         sql.push_str("; COMMIT");
         let rows = match self.watcher.run(&sql) {
             Ok(answer) => answer.rows,
+            // A prepared transaction keeps a table locked.
+            Err(e) if e.code == "55P03" => {
+                self.watcher.run("ROLLBACK").expect("a rollback");
+                return;
+            }
             Err(e) => panic!("after {after}: {e}"),
         };
         let mut rows = rows.into_iter();
@@ -231,7 +248,7 @@ impl Oracle {
                     continue;
                 };
                 let computed = state(&memory.snapshot, &records, &current);
-                assert_same(content, &computed, &table, memory, &records);
+                assert_same(content, &computed, &table, memory, &records, &self.trace);
                 verified.compared += 1;
             }
         }
@@ -286,6 +303,7 @@ fn assert_same(
     table: &Watched,
     memory: &Memory,
     records: &[Record],
+    trace: &str,
 ) {
     if expected == computed {
         return;
@@ -306,7 +324,7 @@ fn assert_same(
             }
         }
     }
-    panic!("{report}");
+    panic!("{report}{trace}");
 }
 
 /// The fields of a row; a NULL is an empty text.
