@@ -50,6 +50,10 @@ use highwater_sql::postgres::{ColumnLayout, Family};
 use crate::connect::OUTPUT_SETTINGS;
 use crate::schema::{Capture, TableFacts, quote};
 
+/// The version of everything here. It grows with every change of what is captured; then tracking begins anew, but an older program leaves
+/// the work of a newer one alone.
+pub(crate) const VERSION: i32 = 1;
+
 /// Begins the name of every trigger and is followed by what it does.
 pub(crate) const TRIGGER_PREFIX: &str = "highwater_";
 
@@ -117,7 +121,23 @@ pub(crate) fn triggers(target: &Target<'_>) -> Vec<String> {
         sql.extend(statement::triggers(target));
     }
     sql.extend(row::triggers(target));
-    sql.extend(truncate::objects(target));
+    sql.push(truncate::function(target));
+    let tables = target.leaves.iter().map(Leaf::qualified);
+    sql.extend(truncate::triggers(
+        target.id,
+        std::iter::once(target.facts.qualified()).chain(tables),
+    ));
+    sql
+}
+
+/// The statements that take new partitions into the capture of a table. (The row triggers are there already: PostgreSQL made them.)
+pub(crate) fn extend(target: &Target<'_>, new: &[u32]) -> Vec<String> {
+    let mut sql = vec![row::function(target), truncate::function(target)];
+    let tables = target
+        .leaves
+        .iter()
+        .filter(|leaf| new.contains(&leaf.relation));
+    sql.extend(truncate::triggers(target.id, tables.map(Leaf::qualified)));
     sql
 }
 
@@ -130,6 +150,12 @@ pub(crate) fn drop_all(id: i32) -> Vec<String> {
         .collect();
     sql.push(format!("DROP TABLE IF EXISTS highwater.history_{id}"));
     sql
+}
+
+impl Leaf {
+    fn qualified(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
 }
 
 impl Target<'_> {
@@ -214,7 +240,7 @@ END
         );
         let tag = tag_outside(&text);
         format!(
-            "CREATE FUNCTION highwater.{name}_{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
+            "CREATE OR REPLACE FUNCTION highwater.{name}_{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
              SET search_path = pg_catalog, pg_temp{settings} AS {tag}\n{text}{tag}",
             self.id,
         )

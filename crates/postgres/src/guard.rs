@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::{Error, Gone};
 use highwater_sql::postgres::Visible;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, IsolationLevel, Row};
 
 use crate::bind::bound;
 use crate::error::{Fault, is_connection_lost};
@@ -71,8 +71,10 @@ struct Found {
     in_recovery: bool,
     meta: Option<FoundMeta>,
     newest: Option<(Anchor, String)>,
-    /// Nonces of the ticks that the links were anchored at, for `lo` and `hi`.
-    anchors: Vec<Option<u32>>,
+    /// Whether the newest tick may be named by a link.
+    is_settled: bool,
+    /// For `lo` and `hi`: what the ticks say that they are anchored at.
+    anchors: Vec<FoundAnchor>,
     /// One for each tracked table of the query.
     tables: Vec<FoundTable>,
     /// Records of the table of the query after `lo`.
@@ -88,9 +90,19 @@ struct FoundMeta {
 }
 
 #[derive(Debug)]
+struct FoundAnchor {
+    /// `None` if there is no such tick.
+    nonce: Option<u32>,
+    /// What is certain to have survived the first crash after it.
+    cut: Option<Position>,
+}
+
+#[derive(Debug)]
 struct FoundTable {
     /// `None` if its tracking is not the one that the schema describes.
     horizon: Option<i64>,
+    /// Whether there are records that the newest tick does not show.
+    is_newer: bool,
     /// Its records after `hi`.
     later: Later,
 }
@@ -129,9 +141,18 @@ pub(crate) async fn open(pool: &Arc<Pool>, question: &Question<'_>) -> Result<Vi
         };
         match question.judge(&found)? {
             Verdict::Ready(seen) => return Ok(View { session, seen }),
+            Verdict::Unsettled if Instant::now() < deadline => {
+                session.commit().await?;
+                settle(pool).await?;
+            }
+            Verdict::Unsettled => {
+                return Err(Error::Unavailable(
+                    "The database has been restarted. Try again.".into(),
+                )
+                .into());
+            }
             Verdict::Ahead if Instant::now() < deadline => {
-                session.batch_execute("COMMIT").await?;
-                session.done();
+                session.commit().await?;
                 tokio::time::sleep(STANDBY_INTERVAL).await;
             }
             Verdict::Ahead => {
@@ -143,6 +164,24 @@ pub(crate) async fn open(pool: &Arc<Pool>, question: &Question<'_>) -> Result<Vi
             }
         }
     }
+}
+
+/// Records what a restart of the server may have undone, before anything is served.
+async fn settle(pool: &Arc<Pool>) -> Result<(), Fault> {
+    let mut session = pool.live_session().await?;
+    let transaction = session
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .read_only(false)
+        .start()
+        .await?;
+    transaction.batch_execute(pool.settings()).await?;
+    transaction
+        .batch_execute("SELECT highwater.settle()")
+        .await?;
+    transaction.commit().await?;
+    session.done();
+    Ok(())
 }
 
 /// Sends both messages at once and reads both answers.
@@ -225,13 +264,14 @@ impl Question<'_> {
             return sql;
         }
         sql.push_str(
-            ", m.readable_by, m.epoch, m.identity = highwater.identity(), t.id, t.nonce, t.snapshot::text",
+            ", m.readable_by, m.epoch, m.identity = highwater.identity(), t.id, t.nonce, t.snapshot::text, highwater.is_settled()",
         );
         for position in self.positions() {
             let _ = write!(
                 sql,
-                ", (SELECT nonce FROM highwater.tick WHERE id = {})",
-                position.anchor.tick
+                ", (SELECT nonce FROM highwater.tick WHERE id = {tick}), \
+                 (SELECT cut::text FROM highwater.tick WHERE id > {tick} AND cut IS NOT NULL ORDER BY id LIMIT 1)",
+                tick = position.anchor.tick
             );
         }
         for (relation, tracked) in self.tracked() {
@@ -243,6 +283,17 @@ impl Question<'_> {
             );
             let later = self.hi.map(|hi| (tracked.id, hi));
             push_later(&mut sql, later, RECENT_RECORDS_MAX + 1);
+            if self.hi.is_none() {
+                let _ = write!(
+                    sql,
+                    ", EXISTS (SELECT FROM highwater.history_{0} WHERE xid >= pg_catalog.pg_snapshot_xmax(t.snapshot)::text::bigint) \
+                     OR EXISTS (SELECT FROM highwater.history_{0} WHERE xid = ANY (ARRAY( \
+                       SELECT x.xid::text::bigint FROM pg_catalog.pg_snapshot_xip(t.snapshot) AS x(xid))))",
+                    tracked.id
+                );
+            } else {
+                sql.push_str(", true");
+            }
         }
         sql.push_str(", ");
         let tracked = self.schema.facts[self.table].tracked.as_ref();
@@ -279,19 +330,23 @@ impl Question<'_> {
             };
             found.newest = Some((anchor, text(row, 7)?.unwrap_or_default().to_owned()));
         }
-        let mut at = 8;
+        found.is_settled = truth(row, 8)?;
+        let mut at = 9;
         for _ in self.positions() {
-            found
-                .anchors
-                .push(row.try_get::<_, Option<i64>>(at)?.map(nonce));
-            at += 1;
+            let cut = text(row, at + 1)?;
+            found.anchors.push(FoundAnchor {
+                nonce: row.try_get::<_, Option<i64>>(at)?.map(nonce),
+                cut: cut.map(|cut| parse(cut, Anchor::default())).transpose()?,
+            });
+            at += 2;
         }
         for _ in self.tracked() {
             found.tables.push(FoundTable {
                 horizon: row.try_get(at)?,
                 later: Later::read(row, at + 1)?,
+                is_newer: truth(row, at + 1 + Later::COLUMNS)?,
             });
-            at += 1 + Later::COLUMNS;
+            at += 2 + Later::COLUMNS;
         }
         found.news = Later::read(row, at)?;
         Ok(found)
@@ -316,18 +371,25 @@ impl Question<'_> {
         {
             return Err(Error::SchemaChanged.into());
         }
+        if !found.is_settled {
+            return Ok(Verdict::Unsettled);
+        }
         let now = self.now(found)?;
         if found.in_recovery && self.positions().any(|position| !now.contains(position)) {
             return Ok(Verdict::Ahead);
         }
         let horizon = found.tables.iter().filter_map(|t| t.horizon).max();
-        for (position, nonce) in self.positions().zip(&found.anchors) {
+        for (position, anchor) in self.positions().zip(&found.anchors) {
             if horizon.is_some_and(|horizon| position.xmin() < horizon) {
                 return Err(Gone::Pruned.into());
             }
-            let anchored =
-                position.anchor == Anchor::default() || *nonce == Some(position.anchor.nonce);
-            if !anchored || position.visible.xmax > now.visible.xmax {
+            if anchor.nonce != Some(position.anchor.nonce)
+                || anchor
+                    .cut
+                    .as_ref()
+                    .is_some_and(|cut| !cut.contains(position))
+                || position.visible.xmax > now.visible.xmax
+            {
                 return Err(Gone::Restored.into());
             }
         }
@@ -343,8 +405,21 @@ impl Question<'_> {
                 .lo
                 .and_then(|lo| narrowed(lo, std::iter::once(&found.news))),
             has_many_later: later.map(Later::total).max() > Some(RECENT_RECORDS_MAX),
-            hi: Some(self.hi.cloned().unwrap_or(now)),
+            hi: Some(match self.hi {
+                Some(hi) => hi.clone(),
+                None => self.steady(found)?.unwrap_or(now),
+            }),
         }))
+    }
+
+    /// The newest tick, if it shows the same rows as the transaction does: unlike that, it is sure to survive a crash, and the same for everybody.
+    fn steady(&self, found: &Found) -> Result<Option<Position>, Fault> {
+        let Some((anchor, snapshot)) = &found.newest else {
+            return Ok(None);
+        };
+        let tick = parse(snapshot, *anchor)?;
+        let is_newer = found.tables.iter().any(|table| table.is_newer);
+        Ok((!is_newer && self.lo.is_none_or(|lo| tick.contains(lo))).then_some(tick))
     }
 
     /// The newest snapshot that can be served.
@@ -362,17 +437,23 @@ impl Question<'_> {
                 .into());
             }
         };
-        Position::parse(snapshot, anchor).ok_or_else(|| {
-            Error::Internal(format!(
-                "PostgreSQL sent the snapshot {snapshot}, which is none"
-            ))
-            .into()
-        })
+        parse(snapshot, anchor)
     }
+}
+
+fn parse(snapshot: &str, anchor: Anchor) -> Result<Position, Fault> {
+    Position::parse(snapshot, anchor).ok_or_else(|| {
+        Error::Internal(format!(
+            "PostgreSQL sent the snapshot {snapshot}, which is none"
+        ))
+        .into()
+    })
 }
 
 enum Verdict {
     Ready(Seen),
+    /// The server was started since the newest tick.
+    Unsettled,
     /// The standby has not seen what a link names.
     Ahead,
 }

@@ -30,14 +30,16 @@ use crate::schema::{LeftOut, Schema};
 use own::Own;
 use raw::RawSchema;
 
-#[allow(unused_imports, reason = "what uses it comes next")]
 pub(crate) use signature::{Signature, signature};
+
+/// The oldest `server_version_num`: earlier ones have no `pg_snapshot`.
+const VERSION_MIN: i32 = 130_000;
 
 /// Reads the schema and what is tracked of it, in one transaction of its own.
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if a newer version of Highwater tracks the database, else what PostgreSQL reports.
+/// [`Error::Unsupported`] if a newer version of Highwater tracks the database or the server is too old, else what PostgreSQL reports.
 pub(crate) async fn load(client: &mut Client) -> Result<Schema, Error> {
     load_alone(client).await.map_err(Fault::tell)
 }
@@ -64,7 +66,16 @@ pub(crate) async fn load_in<C: GenericClient + Sync>(transaction: &C) -> Result<
     transaction
         .batch_execute("SET LOCAL search_path = pg_catalog, pg_temp")
         .await?;
-    let raw = raw::read(transaction).await?;
+    let server = raw::read_server(transaction).await?;
+    if server.version < VERSION_MIN {
+        return Err(Error::Unsupported(format!(
+            "The database is PostgreSQL {}; Highwater needs version {} or later. Upgrade the server.",
+            server.version / 10_000,
+            VERSION_MIN / 10_000
+        ))
+        .into());
+    }
+    let raw = raw::read(transaction, server).await?;
     let own = own::read(transaction, raw.server.own).await?;
     let signature = signature::first(transaction, own.meta.is_some()).await?;
     Ok(assemble(&raw, own, signature))
@@ -101,7 +112,6 @@ fn assemble(raw: &RawSchema, own: Own, signature: Signature) -> Schema {
         in_recovery: raw.server.in_recovery,
         signature,
         letters: raw.server.letters.clone(),
-        server_version: raw.server.version,
     }
 }
 

@@ -28,7 +28,7 @@ use crate::pool::{Pool, Session};
 use crate::store::{Inner, PostgresStore};
 
 /// The first half of the advisory locks of [`Step`].
-const LOCKS: i32 = 0x6877_6d61; // "hwma"
+pub(crate) const LOCKS: i32 = 0x6877_6d61; // "hwma"
 /// How often it is looked whether a tick is due: so old may be what a standby serves.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the schema is looked at.
@@ -140,7 +140,8 @@ async fn is_able(pool: &Arc<Pool>) -> Result<bool, Error> {
 
 /// The kinds of steps. Who does one holds its advisory lock until the end of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
+    /// Also taken by `highwater.settle()`.
     Tick = 1,
     Key = 2,
     Prune = 3,

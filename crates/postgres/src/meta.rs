@@ -8,7 +8,7 @@ use highwater_core::{Epoch, KeyRing, SealKey};
 use tokio_postgres::Transaction;
 
 use crate::error::Fault;
-use crate::own_schema::{self, RANDOM};
+use crate::own_schema::RANDOM;
 
 /// Identity and keys of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +38,16 @@ pub(crate) async fn is_identified(client: &Transaction<'_>) -> Result<bool, Faul
     Ok(client.query_typed_one(sql, &[]).await?.try_get(0)?)
 }
 
-/// Begins a new epoch: nothing that was captured counts any more. The caller's transaction holds [`own_schema::LOCK`].
+/// Begins a new epoch: nothing that was captured counts any more. The caller's transaction holds [`crate::own_schema::LOCK`].
 pub(crate) async fn identify(write: &Transaction<'_>) -> Result<(), Fault> {
     // In a copy, the tables may have other numbers; no table has one as small as those of registrations.
     write
         .batch_execute(&format!(
             "UPDATE highwater.meta SET epoch = {RANDOM}, identity = highwater.identity();
              UPDATE highwater.registered SET layout = '', relation = id;
-             DELETE FROM highwater.tick; DELETE FROM highwater.lost; DELETE FROM highwater.doubt; DELETE FROM highwater.sentinel;"
+             DELETE FROM highwater.tick; DELETE FROM highwater.lost; DELETE FROM highwater.doubt; DELETE FROM highwater.sentinel;
+             SELECT highwater.settle();"
         ))
         .await?;
-    own_schema::tick(write).await
+    Ok(())
 }

@@ -3,11 +3,11 @@
 //! ```text
 //! meta            one row: format, epoch, identity of the database, id of the current key
 //! seal_key        the keys that links are sealed with; never deleted, only succeeded
-//! tick            snapshots by time, each with a nonce
+//! tick            snapshots by time, each with a nonce; the first one of each run of the server tells of a crash before
 //! registered      what is tracked; everybody else reads it through the view tracked_table
 //! lost            marks of transactions that could not be captured: each ends the older links of a table
 //! doubt           marks of changes in partitions that nobody knew yet
-//! sentinel        UNLOGGED: notices that a crash emptied the UNLOGGED histories
+//! sentinel        UNLOGGED: a crash empties it, together with the UNLOGGED histories
 //! history_<id>    undo records, one table for each tracked table
 //! ```
 //!
@@ -20,7 +20,7 @@ use tokio_postgres::Transaction;
 
 use crate::error::Fault;
 use crate::schema::quote;
-use crate::wake;
+use crate::{maintain, wake};
 
 /// The format of the tables that this program writes. Grows with every change that an older program would not understand.
 pub(crate) const FORMAT: i32 = 1;
@@ -38,7 +38,10 @@ pub(crate) fn grants(role: &str) -> String {
 
 /// The statements that make the schema and all of its functions, without identity and keys.
 pub(crate) fn create_script() -> String {
-    format!("{TABLES}\n{FUNCTIONS}\n{}", wake::ddl::OBJECTS)
+    let functions = FUNCTIONS
+        .replace("$LOCKS", &maintain::LOCKS.to_string())
+        .replace("$TICK", &(maintain::Step::Tick as i32).to_string());
+    format!("{TABLES}\n{functions}\n{}", wake::ddl::OBJECTS)
 }
 
 /// What there is of the schema.
@@ -107,14 +110,8 @@ pub(crate) fn fill_script() -> String {
 INSERT INTO highwater.meta(format, readable_by, epoch, identity, current_key)
 SELECT {FORMAT}, {FORMAT}, {RANDOM}, '', k.id FROM highwater.seal_key AS k;
 UPDATE highwater.meta SET identity = highwater.identity();
-{TICK};"
+SELECT highwater.settle();"
     )
-}
-
-/// Records the present snapshot, so that links have an anchor from the beginning.
-pub(crate) async fn tick(write: &Transaction<'_>) -> Result<(), Fault> {
-    write.execute_typed(TICK, &[]).await?;
-    Ok(())
 }
 
 /// Brings tables of an older format to [`FORMAT`]. The caller's transaction holds [`LOCK`].
@@ -125,9 +122,6 @@ pub(crate) async fn upgrade(_write: &Transaction<'_>, format: i32) -> Result<(),
     ))
     .into())
 }
-
-/// Records the present snapshot.
-const TICK: &str = "INSERT INTO highwater.tick(snapshot, nonce) SELECT pg_current_snapshot(), (random() * 4294967295)::bigint";
 
 /// SQL for a random number below 2^62, so that a little can be added.
 pub(crate) const RANDOM: &str = "(('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint & 4611686018427387903)";

@@ -31,8 +31,6 @@ pub(crate) struct Schema {
     /// The collation, as SQL behind `COLLATE`, that says what upper and lower case is; `None` if the database's own does. (One that was
     /// created with the locale `C` knows the letters of ASCII only.)
     pub(crate) letters: Option<String>,
-    /// `server_version_num`, for example 150018.
-    pub(crate) server_version: i32,
 }
 
 /// What must be known of a table to track it, to read its history and to write it.

@@ -10,8 +10,6 @@
 mod install;
 mod script;
 mod survey;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use highwater_core::tracking::{Ensured, Policy};
 #[allow(unused_imports, reason = "what uses it comes next")]
@@ -62,6 +60,7 @@ async fn ensure_now(client: &mut Client, policy: &Policy) -> Result<Ensured, Fau
         for step in &steps {
             match carry_out(client, &survey, step).await {
                 Ok(Done::Yes) => note(&mut ensured, &survey, step),
+                Ok(Done::Quietly) => {}
                 Ok(Done::Obsolete) => has_changed = true,
                 Err(fault) => excuse(fault, &survey, step, policy)?,
             }
@@ -121,12 +120,16 @@ fn is_named(registration: &Registration, name: &str) -> bool {
 enum Step {
     /// Begin the tracking of the table at this position of the catalog, instead of those registrations.
     Track(usize, Vec<i32>),
+    /// Take the new partitions of the table at this position into this registration.
+    Extend(usize, i32),
     /// Remove this registration and its remains.
     Forget(i32),
 }
 
 enum Done {
     Yes,
+    /// Without an effect on any link.
+    Quietly,
     /// The database is not as it was surveyed.
     Obsolete,
 }
@@ -149,6 +152,13 @@ fn steps(survey: &Survey, policy: &Policy) -> Result<Vec<Step>, Fault> {
             continue;
         }
         let ids: Vec<i32> = before.iter().map(|r| r.id).collect();
+        if let [registration] = before.as_slice()
+            && survey.is_extended(position, registration)
+            && survey.may_change(position)
+        {
+            steps.push(Step::Extend(position, registration.id));
+            continue;
+        }
         if survey.obstacle(position).is_none()
             && (!ids.is_empty() || survey.is_wanted(position, policy))
         {
@@ -172,7 +182,9 @@ fn note(ensured: &mut Ensured, survey: &Survey, step: &Step) {
         Step::Track(position, before) if before.is_empty() => {
             ensured.tracked.push(survey.display(*position))
         }
-        Step::Track(position, _) => ensured.renewed.push(survey.display(*position)),
+        Step::Track(position, _) | Step::Extend(position, _) => {
+            ensured.renewed.push(survey.display(*position))
+        }
         Step::Forget(id) => ensured.forgotten.extend(
             survey
                 .registered
@@ -199,7 +211,7 @@ fn excuse(fault: Fault, survey: &Survey, step: &Step, policy: &Policy) -> Result
     let Fault::Postgres(error) = &fault else {
         return Err(fault);
     };
-    let Step::Track(position, _) = step else {
+    let (Step::Track(position, _) | Step::Extend(position, _)) = step else {
         return Err(fault);
     };
     let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
@@ -251,6 +263,7 @@ async fn carry_out(client: &mut Client, survey: &Survey, step: &Step) -> Result<
             Step::Track(position, before) => {
                 install::track(&write, survey, *position, before).await
             }
+            Step::Extend(position, id) => install::extend(&write, survey, *position, *id).await,
             Step::Forget(id) => install::forget(&write, *id).await.map(|()| Done::Yes),
         };
         match outcome {

@@ -17,6 +17,8 @@ use crate::query::ClientQuery;
 pub enum Failure {
     /// There was no complete answer: the service is not there (any more).
     NoAnswer(io::Error),
+    /// 503 with `Retry-After`: the service is there, but its database is not.
+    Unavailable,
     /// The answer is not what it must be.
     Wrong(String),
 }
@@ -31,6 +33,7 @@ impl From<Failure> for String {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NoAnswer(error) => format!("no answer: {error}"),
+            Failure::Unavailable => "the service is unavailable".to_owned(),
             Failure::Wrong(text) => text,
         }
     }
@@ -140,13 +143,16 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// There was no complete answer, or it is wrong in itself. The client has not moved.
+    /// There was no complete answer, or none for now, or it is wrong in itself. The client has not moved.
     pub fn step(&mut self, transport: &dyn Transport) -> Result<(Turn, Response), Failure> {
         let url = self.url().to_owned();
         let response = self.get(transport, &url)?;
         if response.status == 410 {
             self.begin_anew(&response)?;
             return Ok((Turn::Gone, response));
+        }
+        if response.status == 503 && response.header("retry-after").is_some() {
+            return Err(Failure::Unavailable);
         }
         let part = match &self.position {
             Position::Start { .. } => Part::First,

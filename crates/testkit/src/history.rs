@@ -4,12 +4,15 @@
 //! killed (see `kill`).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, Progress, Surroundings};
+use crate::follower::{Failure, Follower};
 use crate::http::Transport;
 use crate::lab::Lab;
 use crate::model::{EntitySet, discover};
-use crate::query::ClientQuery;
+use crate::money::whole;
+use crate::query::{ClientQuery, Version};
 use crate::rng::Rng;
 use crate::schema::Schema;
 use crate::trace::Trace;
@@ -61,6 +64,8 @@ pub struct Totals {
     pub damaged: u64,
     /// Restarts of the server side.
     pub restarts: u64,
+    /// Answers that there was none because a table was locked even against readers.
+    pub unavailable: u64,
 }
 
 impl Totals {
@@ -75,6 +80,7 @@ impl Totals {
         self.fetched_again += other.fetched_again;
         self.damaged += other.damaged;
         self.restarts += other.restarts;
+        self.unavailable += other.unavailable;
     }
 }
 
@@ -101,6 +107,7 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan, trace: &mut Trace) -> Resul
         writer.settle(trace);
     }
     let transport = lab.open();
+    let (seen_sets, seen_schema) = (discover(&*transport)?, format!("{:?}", schema.tables));
     let mut history = History {
         lab,
         transport,
@@ -108,11 +115,13 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan, trace: &mut Trace) -> Resul
         schema,
         clients: Vec::new(),
         unseen: 0,
+        seen_sets,
+        seen_schema,
         totals: Totals::default(),
         rng,
     };
     for number in 0..plan.clients {
-        let query = history.query()?;
+        let query = history.query(trace)?;
         let mut client = Client::new(number, query);
         client.follower.forgetful = plan.forgetful && number == 0;
         history.clients.push((client, Fate::Valid));
@@ -135,16 +144,22 @@ struct History<'a> {
     clients: Vec<(Client, Fate)>,
     /// Steps since the last request that may have changed the number by which the database counts changes of its schema.
     unseen: usize,
+    /// What the service published last, and the tables at that time.
+    seen_sets: Vec<EntitySet>,
+    seen_schema: String,
     totals: Totals,
     rng: Rng,
 }
+
+/// How long what the service publishes may be out of date.
+const NOTICED_MAX: Duration = Duration::from_secs(20);
 
 /// What is to become of a client's links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// They lead on.
     Valid,
-    /// They may be void: another table was changed, and this one refers to it or its triggers do, so that SQLite has rewritten them; or
+    /// They may be void: the table was rewritten; or another table was changed, and this one refers to it or its triggers do, so that SQLite has rewritten them; or
     /// the number by which SQLite counts changes of the schema went on by several, so that it cannot be told what happened; or the table
     /// was emptied by a program that did not see all its rows.
     Doubtful,
@@ -164,16 +179,23 @@ impl History<'_> {
                 match verb {
                     1 => return self.read(number, trace),
                     _ if self.clients[number].1 != Fate::Valid => {}
+                    _ if self.writer.locks_readers_out => {}
                     _ => return self.probe(number, verb, trace),
                 }
             }
             // A table that was changed has to be tracked anew, for which the server would wait in vain.
             _ if self.writer.in_transaction()
-                && (self.writer.keep_closed || !self.lab.flavour().many_writers) => {}
+                && (self.writer.keep_closed
+                    || self.writer.locks_readers_out
+                    || !self.lab.flavour().many_writers) => {}
             _ => {
                 trace.note(format_args!("restart"));
                 self.totals.restarts += 1;
                 self.transport = self.lab.open();
+                self.seen_sets = discover(&*self.transport)?;
+                self.seen_schema = format!("{:?}", self.schema.tables);
+                self.writer.keep_schema = false;
+                self.writer.keep_closed = false;
             }
         }
         Ok(())
@@ -187,10 +209,17 @@ impl History<'_> {
                 self.doubt_emptied();
                 return;
             }
-            Step::Maintained if !spreads => return,
-            Step::Maintained => None,
+            Step::Maintained(_) if spreads => None,
+            Step::Maintained(table) => {
+                self.doubt(|client| client.table() == table);
+                return;
+            }
             Step::Altered(table) => Some(table),
         };
+        if !spreads {
+            // What the service publishes is to be seen to change, one change after the other.
+            self.writer.keep_schema = true;
+        }
         // The server has to write before it can answer again, for which it would wait in vain for an open transaction.
         self.writer.keep_closed = true;
         self.unseen += 1;
@@ -209,16 +238,51 @@ impl History<'_> {
             return;
         }
         self.writer.emptied_unseen = self.writer.in_transaction();
-        for (_, fate) in &mut self.clients {
-            if *fate == Fate::Valid {
+        self.doubt(|_| true);
+    }
+
+    /// Some links may be void.
+    fn doubt(&mut self, whose: impl Fn(&Client) -> bool) {
+        for (client, fate) in &mut self.clients {
+            if *fate == Fate::Valid && whose(client) {
                 *fate = Fate::Doubtful;
             }
         }
     }
 
+    /// Waits until the service publishes another schema than before the last change, and tracks all tables again. (A link of a changed
+    /// table is void at once; but what is published may be a moment old.)
+    fn await_schema(&mut self, trace: &mut Trace) -> Result<(), String> {
+        if !self.writer.keep_schema {
+            return Ok(());
+        }
+        self.writer.settle(trace);
+        let begin = Instant::now();
+        let schema = format!("{:?}", self.schema.tables);
+        loop {
+            let sets = discover(&*self.transport)?;
+            let is_seen = schema == self.seen_schema || sets != self.seen_sets;
+            if is_seen && sets.iter().all(|set| is_tracked(&*self.transport, set)) {
+                self.seen_sets = sets;
+                self.seen_schema = schema;
+                self.writer.keep_schema = false;
+                self.writer.keep_closed = false;
+                return Ok(());
+            }
+            if begin.elapsed() > NOTICED_MAX {
+                return Err("the service does not notice that the schema is another".to_owned());
+            }
+            std::thread::yield_now();
+        }
+    }
+
     fn read(&mut self, number: usize, trace: &mut Trace) -> Result<(), String> {
-        if self.writer.keep_closed && self.lab.flavour().many_writers {
-            // Others than the one that changed the schema may be within transactions.
+        if self.rng.chance(30) {
+            self.await_schema(trace)?;
+        }
+        let waits = self.writer.locks_readers_out && self.rng.chance(80);
+        if waits || (self.writer.keep_closed && self.lab.flavour().many_writers) {
+            // Others than the one that changed the schema may be within transactions. And nobody can read a table that is locked.
             self.writer.settle(trace);
             self.doubt_emptied();
         }
@@ -228,14 +292,20 @@ impl History<'_> {
             transport: &*self.transport,
         };
         if !self.writer.in_transaction() {
-            self.writer.keep_closed = false;
+            self.writer.keep_closed &= self.writer.keep_schema;
             self.unseen = 0;
         }
         let (client, fate) = &mut self.clients[number];
         if *fate == Fate::Void && !client.follower.has_link() {
             return self.replace(number, trace);
         }
-        let progress = client.step(around, trace)?;
+        let progress = match client.step(around, trace) {
+            Err(Failure::Unavailable) if self.writer.locks_readers_out => {
+                self.totals.unavailable += 1;
+                return Ok(());
+            }
+            progress => progress?,
+        };
         match (*fate, progress) {
             (Fate::Void, Progress::Gone) => {
                 self.totals.gone += 1;
@@ -257,7 +327,7 @@ impl History<'_> {
 
     /// Puts a client with another query in the place of one whose table is not the same any more.
     fn replace(&mut self, number: usize, trace: &mut Trace) -> Result<(), String> {
-        let query = self.query()?;
+        let query = self.query(trace)?;
         trace.note(format_args!(
             "client {number} begins anew with {}",
             query.url()
@@ -309,9 +379,17 @@ impl History<'_> {
         Ok(())
     }
 
-    fn query(&mut self) -> Result<ClientQuery, String> {
+    fn query(&mut self, trace: &mut Trace) -> Result<ClientQuery, String> {
+        self.await_schema(trace)?;
         random_query(self.lab, &*self.transport, &self.schema, &mut self.rng)
     }
+}
+
+/// Whether a service gives links for an entity set.
+fn is_tracked(transport: &dyn Transport, set: &EntitySet) -> bool {
+    let query = whole(set, Version::V4_01, 1);
+    let mut follower = Follower::new(query);
+    follower.step(transport).is_ok()
 }
 
 /// A random query for a random table, as the service publishes it now.

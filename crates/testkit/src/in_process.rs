@@ -31,7 +31,7 @@ impl Server for InProcess {
             .expect("threads can be started");
         let service = runtime
             .block_on(highwater::open(
-                std::path::Path::new(database),
+                database,
                 highwater::server::Settings::default(),
             ))
             .unwrap_or_else(|error| panic!("the service cannot be opened: {error}"));

@@ -6,12 +6,17 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use highwater_throwaway::Stop;
 
 use crate::client::{Client, Progress, Surroundings};
 use crate::follower::Failure;
 use crate::history::{self, published};
 use crate::lab::{Lab, Which};
-use crate::money::{check_total, create, transfer, whole};
+use crate::money::{self, Plan, Work, check_total, create, transfer, whole};
+use crate::nodes::Nodes;
+use crate::postgres_lab::PostgresLab;
 use crate::query::Version;
 use crate::rng::Rng;
 use crate::seeds::each;
@@ -26,7 +31,12 @@ const STORMS: u64 = 4;
 /// Rounds that the clients of such a run read together.
 const STORM_ROUNDS: u64 = 30;
 
-/// Runs `highwater serve` from `binary` in all ways that need a process. For an integration test of the package that builds it.
+/// Nodes on one PostgreSQL database.
+const NODES: usize = 3;
+/// Restarts of PostgreSQL, or of a node, are at least so many rounds apart.
+const ROUNDS_BETWEEN_TROUBLES: u64 = 3;
+
+/// Runs `highwater serve` from `binary` on SQLite in all ways that need a process. For an integration test of the package that builds it.
 ///
 /// # Panics
 ///
@@ -37,6 +47,51 @@ pub fn kill_suite(binary: &Path) {
         history::run(&mut lab, seed, history::Plan::default(), trace).map(drop)
     });
     each(STORMS, |seed, trace| storm(binary, seed, trace));
+}
+
+/// The same on PostgreSQL: one node whose every restart is a crash, and several nodes that are killed, as PostgreSQL is, while programs write.
+/// Each client reads for so long at least.
+///
+/// # Panics
+///
+/// If anything is wrong; the report names the seed.
+pub fn postgres_kill_suite(binary: &Path, time: Duration) {
+    each(HISTORIES, |seed, trace| {
+        let mut lab = PostgresLab::new(Process::new(binary));
+        history::run(&mut lab, seed, history::Plan::default(), trace).map(drop)
+    });
+    storm_of_nodes(binary, time).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn storm_of_nodes(binary: &Path, time: Duration) -> Result<(), String> {
+    let nodes = Nodes::new(binary, NODES);
+    let mut lab = PostgresLab::with_files(nodes.clone());
+    let (cluster, database) = (lab.cluster(), lab.database(Which::Served).url());
+    let plan = Plan {
+        writers: 6,
+        clients: 3,
+        rounds: 30,
+        time,
+        lingers: true,
+        amid_trouble: true,
+    };
+    let trouble = |work: &Work, mut rng: Rng| {
+        while !work.is_over() {
+            work.wait_for_rounds(ROUNDS_BETWEEN_TROUBLES);
+            let node = rng.below(nodes.count());
+            if rng.chance(70) {
+                nodes.kill_node(node);
+                work.wait_for_rounds(rng.below(3) as u64);
+                nodes.start_node(node, &database);
+            } else {
+                cluster
+                    .stop(Stop::Immediate)
+                    .and_then(|()| cluster.start_again())
+                    .expect("PostgreSQL can be restarted");
+            }
+        }
+    };
+    money::run_amid(&mut lab, 1, plan, trouble).map(drop)
 }
 
 /// Kills the program between and during requests while another program moves money.

@@ -17,6 +17,7 @@ pub mod kill;
 pub mod lab;
 pub mod model;
 pub mod money;
+pub mod nodes;
 pub mod oracle;
 pub mod page;
 pub mod postgres_lab;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, Surroundings};
 use crate::flavour::{Declared, Flavour, Kind};
-use crate::follower::{Follower, Turn};
+use crate::follower::{Failure, Follower, Turn};
 use crate::history::published;
 use crate::http::Transport;
 use crate::key::EntityKey;
@@ -29,6 +29,8 @@ const BALANCE: i64 = 1_000;
 const RESERVED: [i64; 2] = [1_001, 1_002];
 /// All money.
 const TOTAL: i64 = (ACCOUNTS + 2) * BALANCE;
+/// How long the service may be away.
+const TROUBLE_MAX: Duration = Duration::from_secs(60);
 /// So many transactions of others a lingering one lets pass before it ends.
 const LINGERED: u64 = 50;
 
@@ -45,6 +47,8 @@ pub struct Plan {
     pub time: Duration,
     /// Whether one more program keeps transactions open, in which it has written, while the others end many.
     pub lingers: bool,
+    /// Whether requests may fail for a while, because something is restarted meanwhile.
+    pub amid_trouble: bool,
 }
 
 /// Creates the accounts in both databases; gives the schema.
@@ -112,6 +116,20 @@ pub fn whole(set: &EntitySet, version: Version, page_size: usize) -> ClientQuery
 ///
 /// A round shows another total, or an account twice; or the copies differ from the database in the end.
 pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), String> {
+    run_amid(lab, seed, plan, |_, _| {})
+}
+
+/// The same while `trouble` goes on in another thread; it is to end when the work is over, and to leave everything running.
+///
+/// # Errors
+///
+/// See [`run`].
+pub fn run_amid(
+    lab: &mut dyn Lab,
+    seed: u64,
+    plan: Plan,
+    trouble: impl FnOnce(&Work, Rng) + Send,
+) -> Result<(u64, u64), String> {
     let mut rng = Rng::new(seed);
     let schema = create(lab);
     let transport = lab.open();
@@ -148,11 +166,13 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), Strin
         if plan.lingers {
             scope.spawn(move || linger(&mut *lingering, lingering_rng, work));
         }
+        let troubling_rng = rng.fork();
+        scope.spawn(move || trouble(work, troubling_rng));
         let reading: Vec<_> = clients
             .iter_mut()
             .map(|client| {
                 let follower = &mut client.follower;
-                scope.spawn(move || read_rounds(follower, transport, plan, begin))
+                scope.spawn(move || read_rounds(follower, transport, plan, begin, work))
             })
             .collect();
         let outcomes: Vec<_> = reading
@@ -177,9 +197,9 @@ pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), Strin
     Ok((work.transactions(), rounds))
 }
 
-/// What the writers have done together.
+/// What the writers and the clients have done together.
 #[derive(Default)]
-struct Work {
+pub struct Work {
     progress: Mutex<Progress>,
     moved: Condvar,
 }
@@ -187,6 +207,7 @@ struct Work {
 #[derive(Clone, Copy, Default)]
 struct Progress {
     transactions: u64,
+    rounds: u64,
     is_over: bool,
 }
 
@@ -195,8 +216,23 @@ impl Work {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether the clients have read enough.
+    pub fn is_over(&self) -> bool {
         self.progress().is_over
+    }
+
+    /// Waits until the clients have completed so many more rounds, or all is over.
+    pub fn wait_for_rounds(&self, rounds: u64) {
+        let progress = self.progress();
+        let until = progress.rounds + rounds;
+        let _ended = self
+            .moved
+            .wait_while(progress, |now| now.rounds < until && !now.is_over);
+    }
+
+    fn count_round(&self) {
+        self.progress().rounds += 1;
+        self.moved.notify_all();
     }
 
     fn transactions(&self) -> u64 {
@@ -245,14 +281,30 @@ fn read_rounds(
     transport: &dyn Transport,
     plan: Plan,
     begin: Instant,
+    work: &Work,
 ) -> Result<u64, String> {
     let mut done = 0;
+    let mut failing_since = None;
     while done < plan.rounds as u64 || begin.elapsed() < plan.time {
-        match follower.step(transport)?.0 {
+        let turn = match follower.step(transport) {
+            Ok((turn, _)) => turn,
+            Err(Failure::NoAnswer(_) | Failure::Unavailable) if plan.amid_trouble => {
+                let since = *failing_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > TROUBLE_MAX {
+                    return Err("the service does not come back".to_owned());
+                }
+                std::thread::yield_now();
+                continue;
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        failing_since = None;
+        match turn {
             Turn::Page => {}
             Turn::Gone => return Err("a link is gone for no reason".to_owned()),
             Turn::Round { items, .. } => {
                 done += 1;
+                work.count_round();
                 let keys: BTreeSet<&EntityKey> = items.iter().map(|(key, _)| key).collect();
                 if keys.len() < items.len() {
                     return Err(format!("an account came twice: {items:?}"));

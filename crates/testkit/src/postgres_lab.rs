@@ -8,7 +8,9 @@ mod cells;
 mod program;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use highwater_postgres::PostgresStore;
 use highwater_throwaway::{Cluster, Database, Options, Session};
 
 use crate::flavour::{Flavour, POSTGRES, POSTGRES_WITHOUT_MERGE};
@@ -105,6 +107,11 @@ impl PostgresLab {
         }
     }
 
+    /// The cluster that the databases are in.
+    pub fn cluster(&self) -> &'static Cluster {
+        self.served.cluster()
+    }
+
     /// One of the two databases.
     pub fn database(&self, which: Which) -> &Database<'static> {
         match which {
@@ -161,7 +168,21 @@ impl Lab for PostgresLab {
     }
 
     fn prune(&mut self) {
-        panic!("the history is pruned by the store")
+        // What is older than a tick is forgotten, and maintenance begins with one.
+        let options = highwater_postgres::Options {
+            retention: Duration::ZERO,
+            ..highwater_postgres::Options::default()
+        };
+        let url = self.served.url();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be built");
+        let pruned = runtime.block_on(async {
+            let store = PostgresStore::open(&url, options).await?;
+            store.maintain_once().await
+        });
+        pruned.unwrap_or_else(|error| panic!("the history cannot be pruned: {error}"));
     }
 
     fn backup(&mut self) -> Backup {
@@ -202,10 +223,6 @@ impl Lab for PostgresLab {
 }
 
 impl PostgresLab {
-    fn cluster(&self) -> &'static Cluster {
-        self.served.cluster()
-    }
-
     /// Ends the connections of the oracle.
     fn disconnect(&self) {
         *self.readers.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];

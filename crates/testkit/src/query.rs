@@ -241,7 +241,11 @@ impl Conditions<'_> {
                 && let Some(literals) = typed_literals(&property.ty) =>
             {
                 let (odata, literal) = *rng.pick(literals);
-                compare(rng, name, &sql, (odata, literal), "")
+                match property.ty.as_str() {
+                    // It has no order.
+                    "Guid" => equality(rng, name, &sql, odata, literal),
+                    _ => compare(rng, name, &sql, (odata, literal), ""),
+                }
             }
             "Boolean" if column.declared.kind == Kind::Bool => {
                 let (odata, literal) = *rng.pick(&[("true", "TRUE"), ("false", "FALSE")]);

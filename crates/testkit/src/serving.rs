@@ -3,6 +3,7 @@
 //! What must hold: nothing of a server that was stopped or killed lives on, so the next one starts from the database alone.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,8 +67,13 @@ impl Killer {
     }
 }
 
-impl Server for Process {
-    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
+impl Process {
+    /// Starts the program, waits until it is ready, and returns where it listens.
+    ///
+    /// # Panics
+    ///
+    /// If it does not become ready.
+    pub fn start_at(&mut self, database: &str) -> SocketAddr {
         self.stop();
         let mut child = spawn(&self.binary, database);
         let stdout = child.stdout.take().expect("stdout is piped");
@@ -79,11 +85,16 @@ impl Server for Process {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .replace(child);
-        let address = line
-            .trim()
+        line.trim()
             .strip_prefix("listening on http://")
             .and_then(|address| address.trim_end_matches('/').parse().ok())
-            .unwrap_or_else(|| panic!("the server should be ready, but says {line:?}"));
+            .unwrap_or_else(|| panic!("the server should be ready, but says {line:?}"))
+    }
+}
+
+impl Server for Process {
+    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
+        let address = self.start_at(database);
         Arc::new(Tcp { address })
     }
 

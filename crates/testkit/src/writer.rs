@@ -19,8 +19,8 @@ use crate::values::WILD;
 pub enum Step {
     /// At most rows were changed.
     Rows,
-    /// The database was reorganised, or statistics were added to it.
-    Maintained,
+    /// The database, or a table (by its position), was reorganised, or statistics were added to it.
+    Maintained(usize),
     /// The schema of a table (by its position) was changed.
     Altered(usize),
 }
@@ -42,6 +42,8 @@ pub struct Writer {
     /// Whether a program that saw older rows has emptied a table since this was last set to false. Capture may not know all rows that
     /// it removed.
     pub emptied_unseen: bool,
+    /// Whether a table may be locked even against readers, until no transaction is open.
+    pub locks_readers_out: bool,
     /// How many statements were done, and how many were refused.
     pub counts: Counts,
 }
@@ -98,6 +100,7 @@ impl Writer {
             keep_closed: false,
             keep_schema: false,
             emptied_unseen: false,
+            locks_readers_out: false,
             counts: Counts::default(),
         }
     }
@@ -115,6 +118,12 @@ impl Writer {
     ///
     /// If a statement had another outcome than in the shadow.
     pub fn step(&mut self, rng: &mut Rng, schema: &mut Schema, trace: &mut Trace) -> Step {
+        let step = self.do_step(rng, schema, trace);
+        self.locks_readers_out &= self.in_transaction();
+        step
+    }
+
+    fn do_step(&mut self, rng: &mut Rng, schema: &mut Schema, trace: &mut Trace) -> Step {
         let program = match self.open() {
             Some(program) if !self.flavour.many_writers => program,
             _ => rng.below(self.programs.len()),
@@ -138,6 +147,7 @@ impl Writer {
         while let Some(name) = self.prepared.pop() {
             self.execute(0, &format!("COMMIT PREPARED '{name}'"), trace);
         }
+        self.locks_readers_out = false;
     }
 
     /// Whether a transaction is open.
@@ -174,10 +184,11 @@ impl Writer {
                 self.change_rows(program, rng, schema, trace);
             }
             2 => {
-                let table = rng.pick(&schema.tables).sql();
+                let at = rng.below(schema.tables.len());
+                let table = schema.tables[at].sql();
                 let sql = rng.word(self.flavour.maintenance).replace("{}", &table);
                 self.execute(program, &sql, trace);
-                return Step::Maintained;
+                return Step::Maintained(at);
             }
             3 => {
                 if let Some(table) = self.alter(program, rng, schema, trace) {
@@ -265,8 +276,9 @@ impl Writer {
         let blocked = self.flavour.blocked.map(Outcome::Refused);
         let must_pass = shadow.is_some() && shadow != blocked;
         program.served.be_patient(must_pass);
-        if sql.starts_with("TRUNCATE") && program.served.sees_the_past() {
-            self.emptied_unseen = true;
+        if sql.starts_with("TRUNCATE") {
+            self.emptied_unseen |= program.served.sees_the_past();
+            self.locks_readers_out = true;
         }
         let served = program.served.execute(sql);
         trace.note(format_args!("program {number}: {sql}; -- {served:?}"));

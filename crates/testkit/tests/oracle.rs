@@ -55,6 +55,7 @@ fn no_round_mixes_two_states_while_others_write() {
         time: Duration::ZERO,
         // SQLite has one writer at a time.
         lingers: false,
+        amid_trouble: false,
     };
     seeds::each(2, |seed, _| {
         let (transactions, rounds) = money::run(&mut lab(), seed, plan)?;

@@ -305,7 +305,8 @@ impl Drop for Cluster {
 pub(crate) fn initdb(binaries: &Binaries) -> Vec<String> {
     let program = binaries.program("initdb").display().to_string();
     // C.UTF-8 everywhere: what a test finds must not depend on the machine.
-    let arguments = "--pgdata=data --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync";
+    let arguments =
+        "--pgdata=data --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync";
     std::iter::once(program)
         .chain(arguments.split(' ').map(str::to_owned))
         .collect()

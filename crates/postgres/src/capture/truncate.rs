@@ -4,12 +4,12 @@
 //! a large table would take long where `TRUNCATE` is used because it does not: then the older links of the table end instead.
 
 use super::{Function, Target};
-use crate::schema::{Kind, quote};
+use crate::schema::Kind;
 
 /// Tables that use more than this are not logged.
 const LOGGED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-pub(super) fn objects(target: &Target<'_>) -> Vec<String> {
+pub(super) fn function(target: &Target<'_>) -> String {
     let (id, table) = (target.id, target.facts.qualified());
     let only = if target.facts.kind == Kind::Partitioned {
         ""
@@ -32,25 +32,26 @@ pub(super) fn objects(target: &Target<'_>) -> Vec<String> {
         END IF;\n",
         keys = target.key_list(),
     );
-    let mut sql = vec![target.function(
+    target.function(
         "truncate",
         &Function {
             declare: "",
             begin: "",
             log: &body,
         },
-    )];
-    let leaves = target
-        .leaves
-        .iter()
-        .map(|leaf| format!("{}.{}", quote(&leaf.schema), quote(&leaf.name)));
-    for table in std::iter::once(table.clone()).chain(leaves) {
-        sql.push(format!(
-            "CREATE TRIGGER highwater_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION highwater.truncate_{id}()"
-        ));
-        sql.push(format!(
-            "ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_truncate"
-        ));
-    }
-    sql
+    )
+}
+
+/// For the table itself and for each of its partitions, which can be truncated on their own.
+pub(super) fn triggers(id: i32, tables: impl Iterator<Item = String>) -> Vec<String> {
+    tables
+        .flat_map(|table| {
+            [
+                format!(
+                    "CREATE TRIGGER highwater_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION highwater.truncate_{id}()"
+                ),
+                format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_truncate"),
+            ]
+        })
+        .collect()
 }

@@ -138,8 +138,8 @@ pub(super) struct OddPartition {
 /// Reads the schema. The caller holds a transaction, so that all of it is of one moment.
 pub(super) async fn read<C: GenericClient + Sync>(
     client: &C,
+    server: Server,
 ) -> Result<RawSchema, tokio_postgres::Error> {
-    let server = read_server(client).await?;
     let relations = read_relations(client).await?;
     let oids: Vec<Oid> = relations.iter().map(|relation| relation.oid).collect();
     let (columns, indexes, foreign_keys, with_triggers, odd_partitions, fuzzy_collations) = try_join!(
@@ -170,7 +170,10 @@ pub(super) async fn read<C: GenericClient + Sync>(
     })
 }
 
-async fn read_server<C: GenericClient + Sync>(client: &C) -> Result<Server, tokio_postgres::Error> {
+/// What the server says of itself, whatever its version.
+pub(super) async fn read_server<C: GenericClient + Sync>(
+    client: &C,
+) -> Result<Server, tokio_postgres::Error> {
     // `to_regclass` fails for a schema that this role may not use.
     let sql = "
         SELECT current_setting('server_version_num')::int4, pg_is_in_recovery(),

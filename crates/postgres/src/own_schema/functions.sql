@@ -14,9 +14,52 @@ BEGIN
 END
 $highwater$;
 
+-- Whether the newest tick was recorded in this run of the server and since its last crash: only then may a new link name it. A server that
+-- is set back to a copy of its files gets a tick that nobody has heard of, so links of what was undone are told from others.
+CREATE OR REPLACE FUNCTION highwater.is_settled() RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+BEGIN
+    -- UNLOGGED tables cannot be read on a standby, and what it shows is on the primary's disk already.
+    IF pg_is_in_recovery() THEN
+        RETURN true;
+    END IF;
+    RETURN EXISTS (SELECT FROM highwater.sentinel AS s WHERE s.relation = 0)
+        AND coalesce((SELECT t.started = pg_postmaster_start_time() FROM highwater.tick AS t ORDER BY t.id DESC LIMIT 1), false);
+END
+$highwater$;
+
+-- Makes it so. A crash may lose the end of transactions that were seen already (with synchronous_commit = off, and of those that were rolled
+-- back in any case), and their numbers are used again: a link that shows them as ended would miss the changes of others. The newest
+-- tick that is still there proves that nothing is lost of what it shows.
+CREATE OR REPLACE FUNCTION highwater.settle() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    cut pg_snapshot;
+BEGIN
+    -- The lock of all who record ticks.
+    PERFORM pg_advisory_xact_lock($LOCKS, $TICK);
+    IF highwater.is_settled() THEN
+        RETURN;
+    END IF;
+    IF NOT EXISTS (SELECT FROM highwater.sentinel AS s WHERE s.relation = 0) THEN
+        cut := coalesce((SELECT t.snapshot FROM highwater.tick AS t ORDER BY t.id DESC LIMIT 1), '1:1:');
+        INSERT INTO highwater.sentinel(relation) VALUES (0);
+    END IF;
+    INSERT INTO highwater.tick(snapshot, nonce, cut) VALUES (pg_current_snapshot(), (random() * 4294967295)::bigint, cut);
+END
+$highwater$;
+
 -- A digest of everything on which the exactness of a table's history depends; NULL if there is no such table. The xmin of a catalog's row shows
 -- that something was changed and changed back in the meantime.
 CREATE OR REPLACE FUNCTION highwater.layout(relation oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+BEGIN
+    RETURN highwater.layout(relation, NULL);
+END
+$highwater$;
+
+-- The same, as if the table had no other partitions than those.
+CREATE OR REPLACE FUNCTION highwater.layout(relation oid, leaves oid[]) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
 DECLARE
     described text;
@@ -49,7 +92,7 @@ BEGIN
             WHERE t.tgrelid = relation AND t.tgname >= 'highwater_' AND t.tgname < 'highwater`'))
     INTO described;
     IF kind = 'p' THEN
-        described := concat_ws(' ', described, highwater.layout_of_leaves(relation));
+        described := concat_ws(' ', described, highwater.layout_of_leaves(relation, leaves));
     ELSIF EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = relation) THEN
         described := concat_ws(' ', described, 'inherits');
     END IF;
@@ -68,7 +111,7 @@ END
 $highwater$;
 
 -- The partitions of a table, with our triggers.
-CREATE OR REPLACE FUNCTION highwater.layout_of_leaves(relation oid) RETURNS text
+CREATE OR REPLACE FUNCTION highwater.layout_of_leaves(relation oid, leaves oid[]) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
 BEGIN
     RETURN (WITH RECURSIVE tree(relation, attached) AS (
@@ -81,7 +124,42 @@ BEGIN
                 FROM pg_trigger AS t
                 WHERE t.tgrelid = tree.relation AND t.tgname >= 'highwater_' AND t.tgname < 'highwater`')),
             ',' ORDER BY tree.relation)
-        FROM tree JOIN pg_class AS c ON c.oid = tree.relation);
+        FROM tree JOIN pg_class AS c ON c.oid = tree.relation
+        WHERE leaves IS NULL OR c.oid = ANY (leaves));
+END
+$highwater$;
+
+-- Whether nothing can be in a new partition but what was captured. A row that was there before it became a partition has no record, and
+-- what it was replaced by has a wrong one. The latter are noted (highwater.doubt); the former cannot be if the partition was created by the
+-- transaction that attached it, and each row has a record by the transaction that made it. (Rows of subtransactions are not found.)
+CREATE OR REPLACE FUNCTION highwater.is_known(id integer, root oid, leaf oid, keys text[]) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    has_rows boolean;
+    is_known boolean;
+BEGIN
+    IF EXISTS (SELECT FROM highwater.doubt AS d WHERE d.id = is_known.id AND d.leaf = is_known.leaf) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', leaf::regclass) INTO has_rows;
+    IF NOT has_rows THEN
+        RETURN true;
+    END IF;
+    -- The rows of system columns in pg_attribute are as old as the relation.
+    IF (SELECT bool_or(a.xmin <> i.xmin)
+        FROM pg_partition_tree(root) AS t
+        JOIN pg_inherits AS i ON i.inhrelid = t.relid
+        JOIN pg_attribute AS a ON a.attrelid = t.relid AND a.attnum = -6
+        WHERE t.relid IN (SELECT p.relid FROM pg_partition_ancestors(leaf) AS p)
+            AND t.relid <> ALL (SELECT unnest(r.leaves) FROM highwater.registered AS r WHERE r.id = is_known.id)) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s AS o WHERE NOT EXISTS (
+            SELECT FROM highwater.history_%s AS h WHERE %s AND (h.xid & 4294967295) = o.xmin::text::bigint))',
+        leaf::regclass, id,
+        (SELECT string_agg(format('h.k%s = o.%I::text', k.position - 1, k.name), ' AND ') FROM unnest(keys) WITH ORDINALITY AS k(name, position)))
+    INTO is_known;
+    RETURN is_known;
 END
 $highwater$;
 

@@ -16,15 +16,20 @@ CREATE TABLE highwater.seal_key(
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
+-- "started" tells which run of the server recorded it. "cut" is there if the server had crashed before: of the links that name an older
+-- tick, only those hold that show nothing that is not in it.
 CREATE TABLE highwater.tick(
     id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     snapshot pg_snapshot NOT NULL,
-    nonce bigint NOT NULL
+    nonce bigint NOT NULL,
+    started timestamptz NOT NULL DEFAULT pg_catalog.pg_postmaster_start_time(),
+    cut pg_snapshot
 );
+CREATE INDEX tick_cut ON highwater.tick(id) WHERE cut IS NOT NULL;
 
--- What is tracked. "layout" is what highwater.layout() said when tracking began (empty: begin anew); "capture" is a digest of
--- the triggers and functions, so that another version of Highwater notices that they are not its own.
+-- What is tracked. "layout" is what highwater.layout() said when tracking began (empty: begin anew), "leaves" are the partitions that
+-- there were. "capture" is the version of the triggers and functions, "digest" that of their text.
 CREATE TABLE highwater.registered(
     id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     relation oid NOT NULL UNIQUE,
@@ -32,8 +37,9 @@ CREATE TABLE highwater.registered(
     table_name text NOT NULL,
     incarnation bigint NOT NULL,
     layout text NOT NULL,
-    capture text NOT NULL,
     leaves oid[] NOT NULL,
+    capture integer NOT NULL,
+    digest text NOT NULL,
     horizon bigint NOT NULL
 );
 
@@ -52,7 +58,7 @@ CREATE TABLE highwater.doubt(
     leaf oid NOT NULL
 );
 
--- A crash empties this table together with the histories that are UNLOGGED.
+-- A crash empties this table together with the histories that are UNLOGGED. The row 0 stands for the database (highwater.settle).
 CREATE UNLOGGED TABLE highwater.sentinel(
     relation oid PRIMARY KEY
 );

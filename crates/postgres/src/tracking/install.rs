@@ -3,7 +3,7 @@
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
-use super::survey::Survey;
+use super::survey::{self, Survey};
 use super::{Done, remains};
 use crate::capture::{self, Target};
 use crate::error::Fault;
@@ -83,15 +83,78 @@ pub(super) fn statements(survey: &Survey, position: usize, id: i32) -> Vec<Strin
         .map(|leaf| leaf.relation.to_string())
         .collect();
     sql.push(format!(
-        "INSERT INTO highwater.registered(id, relation, schema_name, table_name, incarnation, layout, capture, leaves, horizon) \
-         OVERRIDING SYSTEM VALUE VALUES ({id}, {relation}, {}, {}, {RANDOM}, highwater.layout({relation}), '{}', '{{{}}}', 0)",
+        "INSERT INTO highwater.registered(id, relation, schema_name, table_name, incarnation, layout, leaves, capture, digest, horizon) \
+         OVERRIDING SYSTEM VALUE VALUES ({id}, {relation}, {}, {}, {RANDOM}, highwater.layout({relation}), '{{{}}}', {}, '{}', 0)",
         capture::literal(&facts.schema),
         capture::literal(&facts.name),
-        survey.digest(position),
         leaves.join(","),
+        capture::VERSION,
+        survey::digest(&survey.target(position, 0)),
         relation = facts.relation,
     ));
     sql
+}
+
+/// Takes new partitions into a tracking, so that its links live on, if nothing can be lost by that.
+pub(super) async fn extend(
+    write: &Transaction<'_>,
+    survey: &Survey,
+    position: usize,
+    id: i32,
+) -> Result<Done, Fault> {
+    let target = survey.target(position, id);
+    let facts = target.facts;
+    write
+        .batch_execute(&format!(
+            "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+            facts.qualified()
+        ))
+        .await?;
+    let layouts = "SELECT highwater.layout($1), EXISTS (SELECT FROM highwater.registered AS r WHERE r.id = $2 AND r.layout = highwater.layout($1, r.leaves))";
+    let row = write
+        .query_typed_one(layouts, &[(&facts.relation, Type::OID), (&id, Type::INT4)])
+        .await?;
+    if survey.layouts.get(&facts.relation) != Some(&row.try_get(0)?)
+        || !row.try_get::<_, bool>(1)?
+    {
+        return Ok(Done::Obsolete);
+    }
+    let keys: Vec<&str> = facts.key.iter().map(|k| k.name.as_str()).collect();
+    let known = "SELECT coalesce(bool_and(highwater.is_known($1, $2, leaf, $3)), true) FROM unnest($4) AS leaf \
+         JOIN pg_class AS c ON c.oid = leaf WHERE c.relkind = 'r'";
+    let leaves = survey.new_leaves(position, id);
+    let row = write
+        .query_typed_one(
+            known,
+            &[
+                (&id, Type::INT4),
+                (&facts.relation, Type::OID),
+                (&keys, Type::TEXT_ARRAY),
+                (&leaves, Type::OID_ARRAY),
+            ],
+        )
+        .await?;
+    let is_known: bool = row.try_get(0)?;
+    let mut sql = capture::extend(&target, &leaves);
+    let leaves: Vec<String> = target
+        .leaves
+        .iter()
+        .map(|leaf| leaf.relation.to_string())
+        .collect();
+    sql.push(format!(
+        "UPDATE highwater.registered SET leaves = '{{{}}}', digest = '{}' WHERE id = {id}",
+        leaves.join(","),
+        survey::digest(&survey.target(position, 0)),
+    ));
+    sql.push(format!(
+        "UPDATE highwater.registered SET layout = highwater.layout(relation) WHERE id = {id}"
+    ));
+    sql.push(format!("DELETE FROM highwater.doubt WHERE id = {id}"));
+    if !is_known {
+        sql.push(format!("INSERT INTO highwater.lost(id) VALUES ({id})"));
+    }
+    write.batch_execute(&sql.join(";\n")).await?;
+    Ok(if is_known { Done::Quietly } else { Done::Yes })
 }
 
 /// Removes a registration and its remains.

@@ -48,7 +48,11 @@ pub(super) struct Registration {
     pub(super) exists: bool,
     /// Whether its relation is what it was.
     is_unchanged: bool,
-    capture: String,
+    /// Whether its relation is what it was but for new partitions.
+    is_extended: bool,
+    leaves: Vec<Oid>,
+    capture: i32,
+    digest: String,
 }
 
 impl Registration {
@@ -217,7 +221,43 @@ impl Survey {
         registration.relation == facts.relation
             && registration.is_unchanged
             && facts.obstacle.is_none()
-            && registration.capture == self.digest(position)
+            && self.is_by_me(registration, &self.target(position, 0))
+    }
+
+    /// Whether a table is captured as this program would, but for new partitions.
+    pub(super) fn is_extended(&self, position: usize, registration: &Registration) -> bool {
+        let facts = &self.schema.facts[position];
+        let mut target = self.target(position, 0);
+        target
+            .leaves
+            .retain(|leaf| registration.leaves.contains(&leaf.relation));
+        registration.relation == facts.relation
+            && registration.is_extended
+            && facts.obstacle.is_none()
+            && registration.capture == capture::VERSION
+            && self.is_by_me(registration, &target)
+    }
+
+    /// The partitions that are not known to a registration.
+    pub(super) fn new_leaves(&self, position: usize, id: i32) -> Vec<Oid> {
+        let registration = self.registered.iter().find(|r| r.id == id);
+        let leaves = self
+            .target(position, 0)
+            .leaves
+            .into_iter()
+            .map(|leaf| leaf.relation);
+        leaves
+            .filter(|leaf| registration.is_none_or(|r| !r.leaves.contains(leaf)))
+            .collect()
+    }
+
+    fn is_by_me(&self, registration: &Registration, target: &Target<'_>) -> bool {
+        match registration.capture.cmp(&capture::VERSION) {
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Equal => registration.digest == digest(target),
+            // A newer program looks after it.
+            std::cmp::Ordering::Greater => true,
+        }
     }
 
     /// What has to be captured of a table.
@@ -239,17 +279,16 @@ impl Survey {
                 .unwrap_or_default(),
         }
     }
+}
 
-    /// A digest of how a table is captured, whatever the number of its tracking.
-    pub(super) fn digest(&self, position: usize) -> String {
-        let target = self.target(position, 0);
-        let mut sql = capture::history(&target);
-        sql.extend(capture::triggers(&target));
-        format!(
-            "{:032x}",
-            xxhash_rust::xxh3::xxh3_128(sql.join(";").as_bytes())
-        )
-    }
+/// A digest of how a table is captured. (The number of the tracking in the target should be 0.)
+pub(super) fn digest(target: &Target<'_>) -> String {
+    let mut sql = capture::history(target);
+    sql.extend(capture::triggers(target));
+    format!(
+        "{:032x}",
+        xxhash_rust::xxh3::xxh3_128(sql.join(";").as_bytes())
+    )
 }
 
 async fn owns_schema(read: &Transaction<'_>) -> Result<bool, Fault> {
@@ -281,7 +320,8 @@ async fn trees(read: &Transaction<'_>) -> Result<HashSet<Oid>, Fault> {
 
 async fn registered(read: &Transaction<'_>) -> Result<Vec<Registration>, Fault> {
     let sql = "SELECT r.id, r.relation, r.schema_name, r.table_name, c.oid IS NOT NULL, \
-         coalesce(r.layout = highwater.layout(r.relation), false), r.capture \
+         coalesce(r.layout = highwater.layout(r.relation), false), \
+         r.leaves <> '{}' AND coalesce(r.layout = highwater.layout(r.relation, r.leaves), false), r.leaves, r.capture, r.digest \
          FROM highwater.registered AS r LEFT JOIN pg_class AS c ON c.oid = r.relation ORDER BY r.id";
     let rows = read.query_typed(sql, &[]).await?;
     let registrations = rows.iter().map(|row| {
@@ -292,7 +332,10 @@ async fn registered(read: &Transaction<'_>) -> Result<Vec<Registration>, Fault> 
             name: row.try_get(3)?,
             exists: row.try_get(4)?,
             is_unchanged: row.try_get(5)?,
-            capture: row.try_get(6)?,
+            is_extended: row.try_get(6)?,
+            leaves: row.try_get(7)?,
+            capture: row.try_get(8)?,
+            digest: row.try_get(9)?,
         })
     });
     registrations.collect()

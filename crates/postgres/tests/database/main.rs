@@ -6,3 +6,5 @@ mod capture;
 mod oracle;
 mod random;
 mod seeds;
+mod tracking;
+mod writers;

@@ -25,6 +25,8 @@ pub(crate) struct Oracle {
 struct Watched {
     id: String,
     incarnation: String,
+    /// Its name, with `ONLY`.
+    name: String,
     /// Selects the key (as an array) and the text of each row.
     rows: String,
     /// Selects transaction, key and image of each record, in order.
@@ -129,6 +131,7 @@ impl Oracle {
                 let [id, incarnation, table, is_root, key, names] = fields(row);
                 let only = if is_root == "t" { "" } else { "ONLY " };
                 Watched {
+                    name: format!("{only}{table}"),
                     rows: format!("SELECT ARRAY[{key}]::text, t::text FROM {only}{table} AS t"),
                     records: format!("SELECT h.xid, ARRAY[{names}]::text, h.old FROM highwater.history_{id} AS h ORDER BY h.seq"),
                     id,
@@ -169,7 +172,16 @@ impl Oracle {
 
     /// Remembers what the tables contain, at one snapshot.
     pub(crate) fn remember(&mut self, after: &str) {
-        let mut sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_current_snapshot(); SELECT id, incarnation FROM highwater.tracked_table ORDER BY id".to_owned();
+        // Before there is a snapshot: TRUNCATE would empty the tables under it.
+        let names: Vec<&str> = self
+            .tables
+            .iter()
+            .map(|table| table.name.as_str())
+            .collect();
+        let mut sql = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {} IN ACCESS SHARE MODE; SELECT pg_current_snapshot(); SELECT id, incarnation FROM highwater.tracked_table ORDER BY id",
+            names.join(", ")
+        );
         for table in &self.tables {
             // What was removed from the schema since has no content.
             sql.push_str(&format!("; SELECT '{}' AS id; {}", table.id, table.rows));

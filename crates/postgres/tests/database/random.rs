@@ -33,12 +33,22 @@ fn round(seed: u64) -> Verified {
     let mut random = Random(seed);
     let setup = schema(&mut random);
     let mut oracle = Oracle::new(&setup);
-    oracle.session.run("SET statement_timeout = '2s'; SET lock_timeout = '20ms'").unwrap();
+    oracle
+        .session
+        .run("SET statement_timeout = '2s'; SET lock_timeout = '20ms'")
+        .unwrap();
     let mut is_prepared = false;
     for _ in 0..STATEMENTS {
         let sql = match oracle.session.state() {
             // What it locks would be in everybody's way.
-            State::Idle if is_prepared => random.pick(&["COMMIT PREPARED 'p'", "COMMIT PREPARED 'p'", "ROLLBACK PREPARED 'p'", "DELETE FROM t WHERE id = 3"]).to_owned(),
+            State::Idle if is_prepared => random
+                .pick(&[
+                    "COMMIT PREPARED 'p'",
+                    "COMMIT PREPARED 'p'",
+                    "ROLLBACK PREPARED 'p'",
+                    "DELETE FROM t WHERE id = 3",
+                ])
+                .to_owned(),
             state => statement(&mut random, state),
         };
         let done = oracle.try_run(&sql);
@@ -55,7 +65,7 @@ fn round(seed: u64) -> Verified {
     oracle.verify()
 }
 
-fn schema(random: &mut Random) -> String {
+pub(crate) fn schema(random: &mut Random) -> String {
     let action = |random: &mut Random| {
         random.pick(&["NO ACTION", "CASCADE", "CASCADE", "SET NULL", "RESTRICT"])
     };
@@ -178,7 +188,7 @@ fn nested(random: &mut Random) -> String {
     }
 }
 
-fn statement(random: &mut Random, state: State) -> String {
+pub(crate) fn statement(random: &mut Random, state: State) -> String {
     match state {
         State::Failed => {
             return random

@@ -8,7 +8,7 @@
 //! '5' AND xid >= 77` could be answered by the index of `xid` as well, and PostgreSQL chooses that one whenever it believes that few
 //! records are so young, although a million may be.
 
-use super::{Postgres, Visible};
+use super::{Family, Postgres, Visible};
 use crate::flavour::{Alias, Flavour as _, RowImage, RowRef};
 use crate::text::{Param, Sql};
 use highwater_odata::Value;
@@ -18,18 +18,19 @@ const XID_MAX: &str = "9223372036854775807";
 
 /// What a key is taken from.
 #[derive(Clone, Copy)]
-pub(super) enum KeyOf {
+pub(super) enum KeyOf<'a> {
     /// A current row.
     Row(RowRef),
     /// A record of the history, by its alias.
-    Record(&'static str),
+    Record(&'a str),
 }
 
 /// Where in the order of transactions a look begins or ends.
 #[derive(Clone, Copy)]
 enum Place {
     Xid(i64),
-    Column(&'static str),
+    /// `x.xid`
+    InProgress,
     End,
 }
 
@@ -70,7 +71,7 @@ impl<'a> Postgres<'a> {
     }
 
     /// Writes one value of a key as text.
-    fn key_text(&self, sql: &mut Sql, table: usize, key: KeyOf, position: usize) {
+    fn key_text(&self, sql: &mut Sql, table: usize, key: KeyOf<'_>, position: usize) {
         match key {
             KeyOf::Row(row) => {
                 sql.push("(");
@@ -86,7 +87,13 @@ impl<'a> Postgres<'a> {
     }
 
     /// Writes `(e.k0, e.k1, e.xid) >= (key…, place)`.
-    fn beyond(&self, sql: &mut Sql, table: usize, key: KeyOf, (operator, place): (&str, Place)) {
+    fn beyond(
+        &self,
+        sql: &mut Sql,
+        table: usize,
+        key: KeyOf<'_>,
+        (operator, place): (&str, Place),
+    ) {
         let len = self.catalog.tables[table].key.len();
         sql.push("(");
         for position in 0..len {
@@ -102,93 +109,137 @@ impl<'a> Postgres<'a> {
         }
         match place {
             Place::Xid(xid) => self.bind_number(sql, xid),
-            Place::Column(name) => sql.push(name),
+            Place::InProgress => sql.push("x.xid"),
             Place::End => sql.push(XID_MAX),
         }
         sql.push(")");
     }
 
-    /// Writes ` FROM history AS e WHERE` they are of the key and between two places.
-    fn between(&self, sql: &mut Sql, table: usize, history: i64, key: KeyOf, places: [Place; 2]) {
-        sql.push(" FROM ");
-        self.history_name(sql, history);
-        sql.push(" AS e WHERE ");
-        self.beyond(sql, table, key, (">=", places[0]));
-        sql.push(" AND ");
-        self.beyond(sql, table, key, ("<=", places[1]));
+    /// Writes that the record `e` is of a key.
+    fn is_of(&self, sql: &mut Sql, table: usize, key: KeyOf<'_>) {
+        for position in 0..self.catalog.tables[table].key.len() {
+            sql.push(if position == 0 { "" } else { " AND " });
+            self.key_text(sql, table, KeyOf::Record("e"), position);
+            sql.push(" = ");
+            self.key_text(sql, table, key, position);
+        }
     }
 
     /// Writes the order of the index of the key, which makes PostgreSQL use it.
-    fn in_index_order(&self, sql: &mut Sql, table: usize) {
+    fn in_index_order(&self, sql: &mut Sql, table: usize, direction: &str) {
         sql.push(" ORDER BY ");
         for position in 0..self.catalog.tables[table].key.len() {
             self.key_text(sql, table, KeyOf::Record("e"), position);
+            sql.push(direction);
             sql.push(", ");
         }
-        sql.push("e.xid, e.seq LIMIT 1");
+        sql.push("e.xid");
+        sql.push(direction);
+        sql.push(", e.seq");
+        sql.push(direction);
+        sql.push(" LIMIT 1");
     }
 
-    /// Writes whether a key has records after a snapshot, or (`earlier_than`) such that stand before a record.
+    /// Writes ` FROM` the record at a place of the index of the key, or the next one there is, of whatever key: one step, however many
+    /// records there are.
+    fn seek(&self, sql: &mut Sql, (table, history): (usize, i64), key: KeyOf<'_>, place: Place) {
+        sql.push(" FROM ");
+        self.history_name(sql, history);
+        sql.push(" AS e WHERE ");
+        self.beyond(sql, table, key, (">=", place));
+        self.in_index_order(sql, table, "");
+    }
+
+    /// Writes ` FROM` the transactions that were in progress, `x.xid`, and for each the first record `e` that it wrote of a key: `seq`, `old` and
+    /// whether there is one, `hit`.
+    fn of_those_in_progress(
+        &self,
+        sql: &mut Sql,
+        (table, history): (usize, i64),
+        key: KeyOf<'_>,
+        xip: &[i64],
+    ) {
+        sql.push(" FROM unnest(");
+        self.bind_xids(sql, xip);
+        sql.push(") AS x(xid) CROSS JOIN LATERAL (SELECT e.seq, e.old, e.xid = x.xid AND ");
+        self.is_of(sql, table, key);
+        sql.push(" AS hit");
+        self.seek(sql, (table, history), key, Place::InProgress);
+        sql.push(") AS e WHERE e.hit");
+    }
+
+    /// Writes whether a key has records after a snapshot.
     pub(super) fn touched(
         &self,
         sql: &mut Sql,
         (table, history): (usize, i64),
-        key: KeyOf,
+        key: KeyOf<'_>,
         after: &Visible,
-        earlier_than: Option<&'static str>,
     ) {
-        let earlier = |sql: &mut Sql| {
-            if let Some(record) = earlier_than {
-                sql.push(" AND e.seq < ");
-                sql.push(record);
-                sql.push(".seq");
-            }
-        };
         // As a value that may be absent: PostgreSQL takes a test for `NULL` to be true almost never or almost always.
-        sql.push("(COALESCE((SELECT true");
-        let places = [Place::Xid(after.xmax), Place::End];
-        self.between(sql, table, history, key, places);
-        earlier(sql);
-        self.in_index_order(sql, table);
+        sql.push("(COALESCE((SELECT ");
+        self.is_of(sql, table, key);
+        self.seek(sql, (table, history), key, Place::Xid(after.xmax));
         sql.push("), false)");
         if !after.xip.is_empty() {
-            sql.push(" OR COALESCE((SELECT true FROM unnest(");
-            self.bind_xids(sql, &after.xip);
-            sql.push(") AS x(xid) CROSS JOIN LATERAL (SELECT 1");
-            self.between(sql, table, history, key, [Place::Column("x.xid"); 2]);
-            earlier(sql);
-            self.in_index_order(sql, table);
-            sql.push(") AS e LIMIT 1), false)");
+            sql.push(" OR COALESCE((SELECT true");
+            self.of_those_in_progress(sql, (table, history), key, &after.xip);
+            sql.push(" LIMIT 1), false)");
         }
         sql.push(")");
     }
 
-    /// Writes whether a record is not the first of its key after a snapshot.
+    /// Writes whether a record after a snapshot is not the first of its key there.
     pub(super) fn superseded(
         &self,
         sql: &mut Sql,
         (table, history): (usize, i64),
-        record: &'static str,
+        record: &str,
         after: &Visible,
     ) {
         let key = KeyOf::Record(record);
-        // Of its own transaction first: a transaction that changes a row very often is told apart at once, wherever others stand.
-        sql.push("(COALESCE((SELECT true FROM ");
+        let earlier = |sql: &mut Sql| {
+            sql.push(" AND e.seq < ");
+            sql.push(record);
+            sql.push(".seq");
+        };
+        // The record before it in the index is nearly always one that tells, so a key with very many records costs no more.
+        sql.push("(COALESCE((SELECT ");
+        self.is_of(sql, table, key);
+        earlier(sql);
+        sql.push(" AND (e.xid = ");
+        sql.push(record);
+        sql.push(".xid OR e.xid >= ");
+        self.bind_number(sql, after.xmax);
+        sql.push(") FROM ");
+        self.history_name(sql, history);
+        sql.push(" AS e WHERE (");
+        for alias in ["e", record] {
+            for position in 0..self.catalog.tables[table].key.len() {
+                self.key_text(sql, table, KeyOf::Record(alias), position);
+                sql.push(", ");
+            }
+            sql.push(alias);
+            sql.push(".xid, ");
+            sql.push(alias);
+            sql.push(if alias == "e" { ".seq) < (" } else { ".seq)" });
+        }
+        self.in_index_order(sql, table, " DESC");
+        sql.push("), false) OR COALESCE((SELECT true FROM ");
         self.history_name(sql, history);
         sql.push(" AS e WHERE ");
-        let own = Place::Column(match record {
-            "r" => "r.xid",
-            _ => "g.xid",
-        });
-        self.beyond(sql, table, key, (">=", own));
+        self.beyond(sql, table, key, (">=", Place::Xid(after.xmax)));
         sql.push(" AND ");
-        self.beyond(sql, table, key, ("<=", own));
-        sql.push(" AND e.seq < ");
-        sql.push(record);
-        sql.push(".seq");
-        self.in_index_order(sql, table);
-        sql.push("), false) OR ");
-        self.touched(sql, (table, history), key, after, Some(record));
+        self.beyond(sql, table, key, ("<=", Place::End));
+        earlier(sql);
+        self.in_index_order(sql, table, "");
+        sql.push("), false)");
+        if !after.xip.is_empty() {
+            sql.push(" OR COALESCE((SELECT true");
+            self.of_those_in_progress(sql, (table, history), key, &after.xip);
+            earlier(sql);
+            sql.push(" LIMIT 1), false)");
+        }
         sql.push(")");
     }
 
@@ -198,7 +249,7 @@ impl<'a> Postgres<'a> {
         &self,
         sql: &mut Sql,
         (table, history): (usize, i64),
-        key: KeyOf,
+        key: KeyOf<'_>,
         after: &Visible,
         only_if: &str,
     ) {
@@ -210,24 +261,14 @@ impl<'a> Postgres<'a> {
         sql.push(" AS e WHERE ");
         sql.push(only_if);
         // Equality tells PostgreSQL how few records those are.
-        for position in 0..self.catalog.tables[table].key.len() {
-            self.key_text(sql, table, KeyOf::Record("e"), position);
-            sql.push(" = ");
-            self.key_text(sql, table, key, position);
-            sql.push(" AND ");
-        }
+        self.is_of(sql, table, key);
+        sql.push(" AND ");
         self.beyond(sql, table, key, (">=", Place::Xid(after.xmax)));
         if !after.xip.is_empty() {
-            sql.push(" UNION ALL SELECT e.seq, e.old FROM unnest(");
-            self.bind_xids(sql, &after.xip);
-            sql.push(") AS x(xid) CROSS JOIN LATERAL (SELECT e.seq, e.old");
-            self.between(sql, table, history, key, [Place::Column("x.xid"); 2]);
-            self.in_index_order(sql, table);
-            sql.push(") AS e");
-            if !only_if.is_empty() {
-                sql.push(" WHERE ");
-                sql.push(only_if.trim_end_matches(" AND "));
-            }
+            sql.push(" UNION ALL SELECT e.seq, e.old");
+            self.of_those_in_progress(sql, (table, history), key, &after.xip);
+            sql.push(if only_if.is_empty() { "" } else { " AND " });
+            sql.push(only_if.trim_end_matches(" AND "));
             sql.push(") AS e");
         }
         sql.push(" ORDER BY e.seq LIMIT 1)");
@@ -281,7 +322,7 @@ impl<'a> Postgres<'a> {
         self.rows(sql, table);
         sql.push(" AS t WHERE NOT ");
         let key = KeyOf::Row(current(table));
-        self.touched(sql, (table, history), key, after, None);
+        self.touched(sql, (table, history), key, after);
         sql.push(" UNION ALL SELECT ");
         self.named_columns(sql, image(table, "h"));
         sql.push(" FROM ");
@@ -316,15 +357,18 @@ impl<'a> Postgres<'a> {
         }
     }
 
-    /// Writes one value of a record's key in its own type. By way of `cstring` it loses the collation of the history, which would
-    /// keep the table's own index from being used.
+    /// Writes one value of a record's key in its own type.
     pub(super) fn typed_key(&self, sql: &mut Sql, table: usize, record: &str, position: usize) {
-        let column = self.catalog.tables[table].key[position];
+        let layout = self.layout(table, self.catalog.tables[table].key[position]);
         sql.push("(");
         sql.push(record);
         sql.push(".k");
         sql.push_number(position as i64);
-        sql.push(")::cstring::text::");
-        sql.push(&self.layout(table, column).ty);
+        // By way of `cstring`, text loses the collation of the history, which would keep the table's own index from being used.
+        sql.push(match layout.family {
+            Family::Text | Family::Other => ")::cstring::text::",
+            _ => ")::",
+        });
+        sql.push(&layout.ty);
     }
 }

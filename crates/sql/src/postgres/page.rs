@@ -171,7 +171,7 @@ impl Postgres<'_> {
         self.rows(sql, table);
         sql.push(" AS t WHERE NOT ");
         let key = KeyOf::Row(current(table));
-        self.touched(sql, (table, history), key, after, None);
+        self.touched(sql, (table, history), key, after);
         let conditions = sql.mark();
         self.conditions(sql, spec, current(table))?;
         // Each part is cut where the page could end at the latest, so that none is read further, whatever it is thought to have.
@@ -231,20 +231,22 @@ impl Postgres<'_> {
             )
         });
         if by_text {
-            self.on_page(sql, spec, rows_max, |sql, position| {
+            self.behind_position(sql, spec, table);
+            self.up_to_last(sql, spec, rows_max, |sql, position| {
                 self.typed_key(sql, table, "g", position);
             });
         }
-        sql.push(" AND NOT ");
-        self.superseded(sql, (table, history), "g", after);
-        sql.push(" AND (SELECT true FROM ");
+        // Most rows still exist, so that is asked first.
+        sql.push(" AND CASE WHEN (SELECT true FROM ");
         self.rows(sql, table);
         sql.push(" AS t WHERE ");
         self.same_key(sql, current(table), "g");
-        sql.push(" LIMIT 1) IS NULL) AS h WHERE true");
+        sql.push(" LIMIT 1) IS NULL THEN NOT ");
+        self.superseded(sql, (table, history), "g", after);
+        sql.push(" ELSE false END) AS h WHERE true");
         if !by_text {
             let key = &self.catalog.tables[table].key;
-            self.on_page(sql, spec, rows_max, |sql, position| {
+            self.up_to_last(sql, spec, rows_max, |sql, position| {
                 self.column(sql, image(table, "h"), key[position]);
             });
         }
@@ -285,37 +287,35 @@ impl Postgres<'_> {
         sql.push(" AS i ON true WHERE f.seq IS NULL OR f.old IS NOT NULL)");
     }
 
-    /// Writes ` AND` that a key is behind the position of the page and, if the walk of the rows has filled the page, not behind its last
-    /// key.
-    fn on_page(
+    /// Writes ` AND` that the key of the record `g` is behind the position of the page.
+    fn behind_position(&self, sql: &mut Sql, spec: &PageSpec<'_>, table: usize) {
+        let Some(after) = spec.after else {
+            return;
+        };
+        let key = &self.catalog.tables[table].key;
+        sql.push(" AND ");
+        key_row(sql, key.len(), |sql, position| {
+            self.typed_key(sql, table, "g", position);
+        });
+        sql.push(" > ");
+        key_row(sql, key.len(), |sql, position| {
+            self.key_bound(sql, table, key[position], after[position].clone());
+        });
+    }
+
+    /// Writes ` AND` that a key is not behind the last one that the walk of the rows has met, if that has filled the page.
+    fn up_to_last(
         &self,
         sql: &mut Sql,
         spec: &PageSpec<'_>,
         rows_max: u64,
         write: impl Fn(&mut Sql, usize),
     ) {
-        let table = spec.query.table;
-        let key = &self.catalog.tables[table].key;
-        let row = |sql: &mut Sql, write: &dyn Fn(&mut Sql, usize)| {
-            sql.push(if key.len() > 1 { "(" } else { "" });
-            for position in 0..key.len() {
-                sql.push(if position == 0 { "" } else { ", " });
-                write(sql, position);
-            }
-            sql.push(if key.len() > 1 { ")" } else { "" });
-        };
-        if let Some(after) = spec.after {
-            sql.push(" AND ");
-            row(sql, &write);
-            sql.push(" > ");
-            row(sql, &|sql, position| {
-                self.key_bound(sql, table, key[position], after[position].clone());
-            });
-        }
+        let key = &self.catalog.tables[spec.query.table].key;
         sql.push(" AND ((SELECT count(*) FROM p) < ");
         self.bind_count(sql, rows_max);
         sql.push(" OR ");
-        row(sql, &write);
+        key_row(sql, key.len(), write);
         sql.push(" <= (SELECT ");
         for (position, &column) in key.iter().enumerate() {
             sql.push(if position == 0 { "p.c" } else { ", p.c" });
@@ -447,4 +447,14 @@ impl Postgres<'_> {
             self.bind_count(sql, offset);
         }
     }
+}
+
+/// Writes one value for each column of a key, as a row if there are several.
+fn key_row(sql: &mut Sql, len: usize, write: impl Fn(&mut Sql, usize)) {
+    sql.push(if len > 1 { "(" } else { "" });
+    for position in 0..len {
+        sql.push(if position == 0 { "" } else { ", " });
+        write(sql, position);
+    }
+    sql.push(if len > 1 { ")" } else { "" });
 }

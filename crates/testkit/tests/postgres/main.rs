@@ -1,5 +1,6 @@
 //! The oracle suite on PostgreSQL, in this process. The kill suite needs the program and runs in the tests of its package.
 
+mod capture;
 mod naive;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use highwater_testkit::http::{Request, Response, Transport};
 use highwater_testkit::schema::Schema;
 use highwater_testkit::serving::Server;
 use highwater_testkit::writer::{Counts, Writer};
-use highwater_testkit::{Lab, PostgresLab, Rng, money, seeds};
+use highwater_testkit::{InProcess, Lab, PostgresLab, Rng, history, money, restore, seeds};
 
 use naive::{Naive, Place};
 
@@ -18,6 +19,15 @@ use naive::{Naive, Place};
 #[allow(clippy::print_stdout, reason = "the figures of a test")]
 fn tell(figures: &impl std::fmt::Debug) {
     println!("{figures:#?}");
+}
+
+fn lab() -> PostgresLab {
+    // What the service says about errors is a part of the report of a failure. Another test may have been first.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
+        .with_writer(std::io::stderr)
+        .try_init();
+    PostgresLab::new(InProcess::default())
 }
 
 /// Serves nothing.
@@ -96,12 +106,86 @@ fn capture_neither_refuses_nor_changes_what_programs_do() {
     write(40, || Box::new(Tracking));
 }
 
+#[test]
+fn every_state_can_be_told_from_history_and_rows() {
+    let all = Mutex::new(0);
+    seeds::each(40, |seed, trace| {
+        let compared = capture::run(&mut PostgresLab::new(Tracking), seed, trace)?;
+        *all.lock().unwrap_or_else(PoisonError::into_inner) += compared;
+        Ok(())
+    });
+    tell(&format!("{:?} states", all.into_inner()));
+}
+
+/// Random schemas, writers and clients.
+#[test]
+fn every_round_of_a_random_history_is_exact() {
+    let all = Mutex::new(history::Totals::default());
+    seeds::each(40, |seed, trace| {
+        let totals = history::run(&mut lab(), seed, history::Plan::default(), trace)?;
+        all.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(&totals);
+        Ok(())
+    });
+    tell(&all.into_inner());
+}
+
+#[test]
+fn no_round_mixes_two_states_while_others_write() {
+    let seconds = std::env::var("HIGHWATER_MONEY_SECONDS").ok();
+    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let plan = money::Plan {
+        time: Duration::from_secs(seconds),
+        ..MONEY
+    };
+    let outcome = money::run(&mut lab(), 1, plan);
+    let (transactions, rounds) = outcome.unwrap_or_else(|error| panic!("{error}"));
+    tell(&format!("{transactions} transactions, {rounds} rounds"));
+}
+
+#[test]
+fn no_link_survives_in_a_copy_of_the_database() {
+    restored(10, lab);
+}
+
+#[test]
+fn links_survive_restored_files_only_if_their_state_did() {
+    restored(6, || PostgresLab::with_files(InProcess::default()));
+}
+
+fn restored(runs: u64, lab: fn() -> PostgresLab) {
+    let all = Mutex::new(restore::Totals::default());
+    seeds::each(runs, |seed, trace| {
+        let totals = restore::run_restored(&mut lab(), seed, seed % 2 == 0, trace)?;
+        all.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(&totals);
+        Ok(())
+    });
+    tell(&all.into_inner());
+}
+
+#[test]
+fn links_survive_pruning_only_if_their_history_did() {
+    let all = Mutex::new(restore::Totals::default());
+    seeds::each(20, |seed, trace| {
+        let totals = restore::run_pruned(&mut lab(), seed, trace)?;
+        all.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(&totals);
+        Ok(())
+    });
+    tell(&all.into_inner());
+}
+
 const MONEY: money::Plan = money::Plan {
     writers: 7,
     clients: 3,
     rounds: 40,
     time: Duration::ZERO,
     lingers: true,
+    amid_trouble: false,
 };
 
 /// What the suite must find: a server that differs from an exact one only in that its links contain a sequence number.
