@@ -11,14 +11,33 @@ use highwater_core::link::{Reader, put_bytes};
 use highwater_core::{Cursor, Error, Gone};
 use highwater_odata::Value;
 use highwater_sql::Param;
-use tokio_postgres::Row;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
+use tokio_postgres::{Client, Row, RowStream};
 
 use crate::error::Fault;
 use crate::row::{self, cell};
 
 /// A cursor holds the key (and what `$orderby` names) of a row; rows with larger ones are refused.
 const CURSOR_LEN_MAX_BYTES: usize = 8 * 1024;
+
+/// A statement and its parameters.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    sql: String,
+    params: Vec<Param>,
+}
+
+impl Statement {
+    /// What the compiler of SQL wrote.
+    pub(crate) fn new((sql, params): (String, Vec<Param>)) -> Statement {
+        Statement { sql, params }
+    }
+
+    /// Sends the statement, without a name: behind a pooler, nobody knows which session of the server it reaches.
+    pub(crate) async fn rows(&self, client: &Client) -> Result<RowStream, tokio_postgres::Error> {
+        client.query_typed_raw(&self.sql, bound(&self.params)).await
+    }
+}
 
 /// A parameter of a statement.
 #[derive(Debug)]

@@ -219,7 +219,14 @@ impl Target<'_> {
             declare,
             begin,
             log,
+            joins,
         } = function;
+        // The plan of the first call, for one row perhaps, is the plan of all later ones.
+        let joins = if *joins {
+            " SET enable_nestloop = off"
+        } else {
+            ""
+        };
         let settings: String = self
             .settings()
             .map(|(k, v)| format!(" SET {k} = '{v}'"))
@@ -241,7 +248,7 @@ END
         let tag = tag_outside(&text);
         format!(
             "CREATE OR REPLACE FUNCTION highwater.{name}_{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
-             SET search_path = pg_catalog, pg_temp{settings} AS {tag}\n{text}{tag}",
+             SET search_path = pg_catalog, pg_temp{settings}{joins} AS {tag}\n{text}{tag}",
             self.id,
         )
     }
@@ -275,6 +282,8 @@ struct Function<'a> {
     begin: &'a str,
     /// What it does if the key still has its names.
     log: &'a str,
+    /// Whether it joins as many rows as a statement has changed.
+    joins: bool,
 }
 
 /// Whether values are equal exactly if their texts are, so that the type's own (and faster) equality will do.

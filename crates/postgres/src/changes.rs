@@ -10,13 +10,12 @@ use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::link::{Reader, put_uint};
 use highwater_core::store::{ChangesParams, RowSink};
 use highwater_core::{Cursor, Gone, RemovedReason, Snapshot};
-use highwater_sql::Param;
 use highwater_sql::postgres::{self, DeltaSpec};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, RowStream};
 
-use crate::bind::bound;
+use crate::bind::Statement;
 use crate::error::Fault;
-use crate::guard::{self, Question, View};
+use crate::guard::{self, Question, Seen, View};
 use crate::pool::Pool;
 use crate::read::{Memory, flavour};
 use crate::row::{RowShape, cell, truth};
@@ -27,6 +26,9 @@ use crate::snapshot::Position;
 const EXAMINED_MIN: u64 = 10_000;
 /// Records that a page examines for every row that it may hold.
 const EXAMINED_PER_ROW: u64 = 20;
+
+/// How many times as many records are asked for next, if those were not enough for a page.
+const LIMIT_GROWTH: u64 = 4;
 
 /// Columns of the statement before the images.
 const XID: usize = 0;
@@ -83,43 +85,35 @@ pub(crate) async fn changes(
         lo: Some(&lo),
         hi: hi.as_ref(),
     };
-    let View { session, seen } = guard::open(pool, &question).await?;
-    let hi = seen.hi.ok_or(Gone::Recreated)?;
-    sink.begin(None);
-    let next = if let Some(lo) = seen.since {
-        let page = Page::new(schema, params);
-        let flavour = flavour(schema, seen.as_of.as_ref());
-        let (sql, values) = postgres::delta(
-            &flavour,
-            &DeltaSpec {
-                query,
-                columns: &page.shape.columns(),
-                lo: &lo,
-                hi: &hi.visible,
-                after,
-                limit: page.examined_max,
-            },
-        )?;
-        session
-            .finish(async |client| page.stream(client, &sql, &values, sink).await)
-            .await?
-    } else {
-        session.commit().await?;
-        None
-    };
+    let View { session, seen, .. } = guard::open(pool, &question).await?;
+    let read = Page::new(schema, params)
+        .read(&session, &seen, after, sink)
+        .await;
+    session.commit().await;
     Ok(ChangesRead {
-        hi: hi.encode(),
-        next: next.map(encode),
+        next: read?.map(encode),
+        hi: seen.hi.as_ref().ok_or(Gone::Recreated)?.encode(),
     })
 }
 
 struct Page<'q> {
+    schema: &'q Schema,
     params: &'q ChangesParams,
     shape: RowShape,
     key: &'q [usize],
     /// Positions in the shape of the columns whose changes count.
     compared: Vec<usize>,
     examined_max: u64,
+}
+
+/// What was found for a page so far.
+#[derive(Default)]
+struct Found {
+    examined: u64,
+    shown: u64,
+    /// The last record that was examined.
+    last: Option<Place>,
+    memory: Memory,
 }
 
 impl<'q> Page<'q> {
@@ -134,6 +128,7 @@ impl<'q> Page<'q> {
             query.etag,
         );
         Page {
+            schema,
             params,
             key: &schema.catalog.tables[query.table].key,
             compared: query.columns.iter().map(|c| shape.position(*c)).collect(),
@@ -146,46 +141,83 @@ impl<'q> Page<'q> {
         }
     }
 
-    async fn stream(
+    /// Examines records until the page is full, or none are left, or enough were examined. How many there will be in a page is not known, and
+    /// PostgreSQL computes all that a statement asks for, so it is asked for few at first.
+    async fn read(
         &self,
         client: &Client,
-        sql: &str,
-        values: &[Param],
+        seen: &Seen,
+        mut after: Option<Place>,
         sink: &mut dyn RowSink,
     ) -> Result<Option<Place>, Fault> {
+        sink.begin(None);
+        let (Some(lo), Some(hi)) = (&seen.since, &seen.hi) else {
+            return Ok(None);
+        };
+        let flavour = flavour(self.schema, seen.as_of.as_ref());
+        let columns = self.shape.columns();
+        let mut found = Found::default();
+        let mut limit = self.params.limit.rows.saturating_add(1);
+        loop {
+            limit = limit.min(self.examined_max - found.examined);
+            let spec = DeltaSpec {
+                query: &self.params.query,
+                columns: &columns,
+                lo,
+                hi: &hi.visible,
+                after,
+                limit,
+            };
+            let statement = Statement::new(postgres::delta(&flavour, &spec)?);
+            let rows = statement.rows(client).await?;
+            let examined = found.examined;
+            if self.examine(rows, &mut found, sink).await? || found.examined == self.examined_max {
+                return Ok(found.last.or(after));
+            }
+            if found.examined - examined < limit {
+                return Ok(None);
+            }
+            after = found.last;
+            limit = limit.saturating_mul(LIMIT_GROWTH);
+        }
+    }
+
+    /// Hands what records say to the sink. Returns whether the page is full, and there is more.
+    async fn examine(
+        &self,
+        rows: RowStream,
+        found: &mut Found,
+        sink: &mut dyn RowSink,
+    ) -> Result<bool, Fault> {
         let limit = self.params.limit;
-        let rows = client.query_typed_raw(sql, bound(values)).await?;
         pin_mut!(rows);
-        let mut memory = Memory::default();
-        let mut shown = 0;
-        let mut examined = 0;
-        let mut last = None;
         while let Some(row) = rows.next().await {
             let row = row?;
-            if examined == 0 {
+            if found.examined == 0 {
                 self.shape.check(&row, IMAGES)?;
             }
-            examined += 1;
             let verdict = self.judge(&row)?;
             if !matches!(verdict, Verdict::Same)
-                && (shown == limit.rows || (shown > 0 && sink.bytes() >= limit.bytes))
+                && (found.shown == limit.rows || (found.shown > 0 && sink.bytes() >= limit.bytes))
             {
-                return Ok(last);
+                return Ok(true);
             }
-            last = Some((row.try_get(XID)?, row.try_get(SEQ)?));
+            found.examined += 1;
+            found.last = Some((row.try_get(XID)?, row.try_get(SEQ)?));
             match verdict {
                 Verdict::Same => continue,
                 Verdict::Changed(first) => {
-                    memory.entity(&row, &self.shape, first, sink)?;
+                    found.memory.entity(&row, &self.shape, first, sink)?;
                     sink.end_entity();
                 }
                 Verdict::Removed(reason) => {
-                    memory.removed(&row, &self.shape, (IMAGES, self.key), reason, sink)?;
+                    let key = (IMAGES, self.key);
+                    found.memory.removed(&row, &self.shape, key, reason, sink)?;
                 }
             }
-            shown += 1;
+            found.shown += 1;
         }
-        Ok(last.filter(|_| examined == self.examined_max))
+        Ok(false)
     }
 
     /// The table of DESIGN section 1.

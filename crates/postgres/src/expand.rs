@@ -12,11 +12,10 @@ use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::query::ExpandMode;
 use highwater_core::store::{PageLimit, RowSink};
 use highwater_core::{Error, Query};
-use highwater_sql::Param;
 use highwater_sql::postgres::{self, Postgres, RelatedSpec};
 use tokio_postgres::{Client, Row, RowStream};
 
-use crate::bind::{bound, push_text};
+use crate::bind::{Statement, push_text};
 use crate::error::Fault;
 use crate::read::Memory;
 use crate::row::{RowShape, cell};
@@ -137,8 +136,8 @@ impl<'r> Reader<'r> {
             limit: rows_max.saturating_add(u64::from(rows_max < top && relation.many)),
         };
         let counts = if child.count || expand.mode == ExpandMode::Count {
-            let statement = postgres::related_count(self.flavour, &spec)?;
-            Some(self.counts(statement, parents.len()).await?)
+            let statement = Statement::new(postgres::related_count(self.flavour, &spec)?);
+            Some(self.counts(&statement, parents.len()).await?)
         } else {
             None
         };
@@ -162,9 +161,9 @@ impl<'r> Reader<'r> {
         if expand.mode == ExpandMode::Count {
             return Ok(level);
         }
-        let (sql, params) = postgres::related(self.flavour, &spec)?;
-        let rows = self.client.query_typed_raw(&sql, bound(&params));
-        let Rows { rows, is_cut } = collect(rows.await?, self.limit.bytes).await?;
+        let statement = Statement::new(postgres::related(self.flavour, &spec)?);
+        let rows = statement.rows(self.client).await?;
+        let Rows { rows, is_cut } = collect(rows, self.limit.bytes).await?;
         if let Some(row) = rows.first() {
             level.shape.check(row, first)?;
         }
@@ -179,14 +178,9 @@ impl<'r> Reader<'r> {
         Ok(level)
     }
 
-    async fn counts(
-        self,
-        (sql, params): (String, Vec<Param>),
-        parents: usize,
-    ) -> Result<Vec<u64>, Fault> {
+    async fn counts(self, statement: &Statement, parents: usize) -> Result<Vec<u64>, Fault> {
         let mut counts = vec![0; parents];
-        let rows = self.client.query_typed_raw(&sql, bound(&params));
-        let rows = rows.await?;
+        let rows = statement.rows(self.client).await?;
         pin_mut!(rows);
         while let Some(row) = rows.next().await {
             let row = row?;

@@ -9,12 +9,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{OptionFuture, join3};
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::{Error, Gone};
 use highwater_sql::postgres::Visible;
-use tokio_postgres::{Client, IsolationLevel, Row};
+use tokio_postgres::{Client, Row, RowStream};
 
-use crate::bind::bound;
+use crate::bind::Statement;
 use crate::error::{Fault, is_connection_lost};
 use crate::own_schema::FORMAT;
 use crate::pool::{Pool, Session};
@@ -48,6 +49,8 @@ pub(crate) struct Question<'q> {
 pub(crate) struct View {
     pub(crate) session: Session,
     pub(crate) seen: Seen,
+    /// The answer to the statement that was sent along.
+    pub(crate) rows: Option<Result<RowStream, tokio_postgres::Error>>,
 }
 
 /// What a verb has to read.
@@ -71,9 +74,9 @@ struct Found {
     in_recovery: bool,
     meta: Option<FoundMeta>,
     newest: Option<(Anchor, String)>,
-    /// Whether the newest tick may be named by a link.
+    /// Whether the newest tick can be the anchor of a link, and of every crash of the server before is known what it may have undone.
     is_settled: bool,
-    /// For `lo` and `hi`: what the ticks say that they are anchored at.
+    /// What has become of the anchors of `lo` and `hi`.
     anchors: Vec<FoundAnchor>,
     /// One for each tracked table of the query.
     tables: Vec<FoundTable>,
@@ -91,18 +94,17 @@ struct FoundMeta {
 
 #[derive(Debug)]
 struct FoundAnchor {
-    /// `None` if there is no such tick.
+    /// `None` if the tick does not exist.
     nonce: Option<u32>,
-    /// What is certain to have survived the first crash after it.
-    cut: Option<Position>,
+    /// For every crash of the server since: what had certainly happened before it. The number of a transaction that is not in it may have
+    /// been given to another one.
+    cuts: Vec<Position>,
 }
 
 #[derive(Debug)]
 struct FoundTable {
     /// `None` if its tracking is not the one that the schema describes.
     horizon: Option<i64>,
-    /// Whether there are records that the newest tick does not show.
-    is_newer: bool,
     /// Its records after `hi`.
     later: Later,
 }
@@ -125,74 +127,78 @@ struct Later {
 /// [`Error::SchemaChanged`] if the schema holds no more, [`Gone`] if a snapshot cannot be answered any more, [`Error::Unavailable`] if a
 /// standby has not seen it yet, and whatever PostgreSQL says.
 pub(crate) async fn open(pool: &Arc<Pool>, question: &Question<'_>) -> Result<View, Fault> {
+    open_with(pool, question, None).await
+}
+
+/// As [`open`]; a statement that does not depend on the outcome is sent along, which saves a round trip.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(crate) async fn open_with(
+    pool: &Arc<Pool>,
+    question: &Question<'_>,
+    along: Option<&Statement>,
+) -> Result<View, Fault> {
     let begin = question.begin(pool.settings());
-    let look = question.look();
+    let look = Statement::new((question.look(), Vec::new()));
     let deadline = Instant::now() + STANDBY_PATIENCE;
     loop {
         let session = pool.session().await?;
-        let found = match ask(&session, &begin, &look, question).await {
-            Ok(found) => found,
-            Err(Fault::Postgres(error)) if session.is_reused() && is_connection_lost(&error) => {
-                // It was cut while nobody used it; so were the others, probably.
-                pool.forget_idle();
+        let asked = ask(&session, &begin, &look, along, question).await;
+        if let Err(Fault::Postgres(error)) = &asked
+            && session.is_reused()
+            && is_connection_lost(error)
+        {
+            // It was cut while nobody used it; so were the others, probably.
+            pool.forget_idle();
+            continue;
+        }
+        let judged = asked.and_then(|(found, rows)| Ok((question.judge(&found)?, rows)));
+        match judged {
+            Ok((Verdict::Ready(seen), rows)) => {
+                return Ok(View {
+                    session,
+                    seen,
+                    rows,
+                });
+            }
+            Ok((Verdict::Ahead, _)) => session.commit().await,
+            Ok((Verdict::Unsettled, _)) => {
+                session
+                    .batch_execute("COMMIT; SELECT highwater.settle()")
+                    .await?;
+                session.done();
                 continue;
             }
-            Err(fault) => return Err(fault),
-        };
-        match question.judge(&found)? {
-            Verdict::Ready(seen) => return Ok(View { session, seen }),
-            Verdict::Unsettled if Instant::now() < deadline => {
-                session.commit().await?;
-                settle(pool).await?;
-            }
-            Verdict::Unsettled => {
-                return Err(Error::Unavailable(
-                    "The database has been restarted. Try again.".into(),
-                )
-                .into());
-            }
-            Verdict::Ahead if Instant::now() < deadline => {
-                session.commit().await?;
-                tokio::time::sleep(STANDBY_INTERVAL).await;
-            }
-            Verdict::Ahead => {
-                return Err(Error::Unavailable(
-                    "The link is newer than what this standby has received from the primary. Try again in a moment, or ask the primary."
-                        .into(),
-                )
-                .into());
+            Err(fault) => {
+                session.commit().await;
+                return Err(fault);
             }
         }
+        if Instant::now() > deadline {
+            return Err(Error::Unavailable(
+                "The link is newer than what this standby has received from the primary. Try again in a moment, or ask the primary."
+                    .into(),
+            )
+            .into());
+        }
+        tokio::time::sleep(STANDBY_INTERVAL).await;
     }
 }
 
-/// Records what a restart of the server may have undone, before anything is served.
-async fn settle(pool: &Arc<Pool>) -> Result<(), Fault> {
-    let mut session = pool.live_session().await?;
-    let transaction = session
-        .build_transaction()
-        .isolation_level(IsolationLevel::ReadCommitted)
-        .read_only(false)
-        .start()
-        .await?;
-    transaction.batch_execute(pool.settings()).await?;
-    transaction
-        .batch_execute("SELECT highwater.settle()")
-        .await?;
-    transaction.commit().await?;
-    session.done();
-    Ok(())
-}
+type Answers = (Found, Option<Result<RowStream, tokio_postgres::Error>>);
 
-/// Sends both messages at once and reads both answers.
+/// Sends all messages at once and reads the answers.
 async fn ask(
     client: &Client,
     begin: &str,
-    look: &str,
+    look: &Statement,
+    along: Option<&Statement>,
     question: &Question<'_>,
-) -> Result<Found, Fault> {
-    let looked = async {
-        let rows = client.query_typed_raw(look, bound(&[])).await?;
+) -> Result<Answers, Fault> {
+    let look = async {
+        let rows = look.rows(client).await?;
         pin_mut!(rows);
         let row = rows.next().await.ok_or_else(|| {
             Fault::Told(Error::Internal(
@@ -203,10 +209,11 @@ async fn ask(
         while rows.next().await.transpose()?.is_some() {}
         Ok::<_, Fault>(found)
     };
-    let (begun, looked) = futures_util::future::join(client.batch_execute(begin), looked).await;
+    let along = OptionFuture::from(along.map(|statement| statement.rows(client)));
+    let (begun, looked, rows) = join3(client.batch_execute(begin), look, along).await;
     // If the transaction did not begin, that is why the rest failed as well.
     begun?;
-    looked
+    Ok((looked?, rows))
 }
 
 impl Question<'_> {
@@ -264,14 +271,15 @@ impl Question<'_> {
             return sql;
         }
         sql.push_str(
-            ", m.readable_by, m.epoch, m.identity = highwater.identity(), t.id, t.nonce, t.snapshot::text, highwater.is_settled()",
+            ", m.readable_by, m.epoch, m.identity = highwater.identity(), highwater.is_settled(), \
+             t.id, t.nonce, t.snapshot::text",
         );
         for position in self.positions() {
+            let tick = position.anchor.tick;
             let _ = write!(
                 sql,
                 ", (SELECT nonce FROM highwater.tick WHERE id = {tick}), \
-                 (SELECT cut::text FROM highwater.tick WHERE id > {tick} AND cut IS NOT NULL ORDER BY id LIMIT 1)",
-                tick = position.anchor.tick
+                 (SELECT pg_catalog.string_agg(cut::text, ' ') FROM highwater.tick WHERE id > {tick} AND cut IS NOT NULL)",
             );
         }
         for (relation, tracked) in self.tracked() {
@@ -283,17 +291,6 @@ impl Question<'_> {
             );
             let later = self.hi.map(|hi| (tracked.id, hi));
             push_later(&mut sql, later, RECENT_RECORDS_MAX + 1);
-            if self.hi.is_none() {
-                let _ = write!(
-                    sql,
-                    ", EXISTS (SELECT FROM highwater.history_{0} WHERE xid >= pg_catalog.pg_snapshot_xmax(t.snapshot)::text::bigint) \
-                     OR EXISTS (SELECT FROM highwater.history_{0} WHERE xid = ANY (ARRAY( \
-                       SELECT x.xid::text::bigint FROM pg_catalog.pg_snapshot_xip(t.snapshot) AS x(xid))))",
-                    tracked.id
-                );
-            } else {
-                sql.push_str(", true");
-            }
         }
         sql.push_str(", ");
         let tracked = self.schema.facts[self.table].tracked.as_ref();
@@ -323,20 +320,22 @@ impl Question<'_> {
             epoch: row.try_get(3)?,
             is_same_database: truth(row, 4)?,
         });
-        if let Some(tick) = row.try_get::<_, Option<i64>>(5)? {
+        found.is_settled = truth(row, 5)?;
+        if let Some(tick) = row.try_get::<_, Option<i64>>(6)? {
             let anchor = Anchor {
                 tick: tick.unsigned_abs(),
-                nonce: nonce(row.try_get(6)?),
+                nonce: nonce(row.try_get(7)?),
             };
-            found.newest = Some((anchor, text(row, 7)?.unwrap_or_default().to_owned()));
+            found.newest = Some((anchor, text(row, 8)?.unwrap_or_default().to_owned()));
         }
-        found.is_settled = truth(row, 8)?;
         let mut at = 9;
         for _ in self.positions() {
-            let cut = text(row, at + 1)?;
+            let cuts = text(row, at + 1)?.unwrap_or_default().split_whitespace();
             found.anchors.push(FoundAnchor {
                 nonce: row.try_get::<_, Option<i64>>(at)?.map(nonce),
-                cut: cut.map(|cut| parse(cut, Anchor::default())).transpose()?,
+                cuts: cuts
+                    .map(|cut| parse(cut, Anchor::default()))
+                    .collect::<Result<_, _>>()?,
             });
             at += 2;
         }
@@ -344,9 +343,8 @@ impl Question<'_> {
             found.tables.push(FoundTable {
                 horizon: row.try_get(at)?,
                 later: Later::read(row, at + 1)?,
-                is_newer: truth(row, at + 1 + Later::COLUMNS)?,
             });
-            at += 2 + Later::COLUMNS;
+            at += 1 + Later::COLUMNS;
         }
         found.news = Later::read(row, at)?;
         Ok(found)
@@ -359,7 +357,7 @@ impl Question<'_> {
         };
         let meta = found.meta.as_ref().ok_or(Error::SchemaChanged)?;
         if meta.readable_by > FORMAT {
-            return Err(Error::Unsupported(
+            return Err(Error::Unavailable(
                 "A newer version of Highwater has changed its tables in the database. Upgrade this service.".into(),
             )
             .into());
@@ -383,13 +381,10 @@ impl Question<'_> {
             if horizon.is_some_and(|horizon| position.xmin() < horizon) {
                 return Err(Gone::Pruned.into());
             }
-            if anchor.nonce != Some(position.anchor.nonce)
-                || anchor
-                    .cut
-                    .as_ref()
-                    .is_some_and(|cut| !cut.contains(position))
-                || position.visible.xmax > now.visible.xmax
-            {
+            let is_anchored =
+                position.anchor == Anchor::default() || anchor.nonce == Some(position.anchor.nonce);
+            let is_certain = anchor.cuts.iter().all(|cut| cut.contains(position));
+            if !is_anchored || !is_certain || position.visible.xmax > now.visible.xmax {
                 return Err(Gone::Restored.into());
             }
         }
@@ -405,21 +400,8 @@ impl Question<'_> {
                 .lo
                 .and_then(|lo| narrowed(lo, std::iter::once(&found.news))),
             has_many_later: later.map(Later::total).max() > Some(RECENT_RECORDS_MAX),
-            hi: Some(match self.hi {
-                Some(hi) => hi.clone(),
-                None => self.steady(found)?.unwrap_or(now),
-            }),
+            hi: Some(self.hi.cloned().unwrap_or(now)),
         }))
-    }
-
-    /// The newest tick, if it shows the same rows as the transaction does: unlike that, it is sure to survive a crash, and the same for everybody.
-    fn steady(&self, found: &Found) -> Result<Option<Position>, Fault> {
-        let Some((anchor, snapshot)) = &found.newest else {
-            return Ok(None);
-        };
-        let tick = parse(snapshot, *anchor)?;
-        let is_newer = found.tables.iter().any(|table| table.is_newer);
-        Ok((!is_newer && self.lo.is_none_or(|lo| tick.contains(lo))).then_some(tick))
     }
 
     /// The newest snapshot that can be served.
@@ -452,10 +434,10 @@ fn parse(snapshot: &str, anchor: Anchor) -> Result<Position, Fault> {
 
 enum Verdict {
     Ready(Seen),
-    /// The server was started since the newest tick.
-    Unsettled,
     /// The standby has not seen what a link names.
     Ahead,
+    /// The server was started since the newest tick, which therefore no new link may name.
+    Unsettled,
 }
 
 /// What a snapshot sees, without those transactions in progress that wrote nothing of interest; `None` if there are no later records.

@@ -39,7 +39,8 @@ const VERSION_MIN: i32 = 130_000;
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if a newer version of Highwater tracks the database or the server is too old, else what PostgreSQL reports.
+/// [`Error::Unsupported`] if the server is too old, [`Error::Unavailable`] if a newer version of Highwater tracks the database, else what
+/// PostgreSQL reports.
 pub(crate) async fn load(client: &mut Client) -> Result<Schema, Error> {
     load_alone(client).await.map_err(Fault::tell)
 }

@@ -59,9 +59,12 @@ pub(crate) enum State {
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if a newer version of Highwater made the tables or the schema is something else, else what PostgreSQL reports.
+/// [`Error::Unavailable`] if a newer version of Highwater made the tables, [`Error::Unsupported`] if the schema is something else, else
+/// what PostgreSQL reports.
 pub(crate) async fn state(client: &Transaction<'_>) -> Result<State, Fault> {
-    let sql = "SELECT to_regnamespace('highwater') IS NOT NULL, to_regclass('highwater.meta') IS NOT NULL";
+    // Not to_regnamespace(): a session that has waited for another one may still remember that there was none.
+    let sql = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'highwater'), \
+         EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'highwater' AND c.relname = 'meta')";
     let row = client.query_typed_one(sql, &[]).await?;
     match (row.try_get(0)?, row.try_get(1)?) {
         (false, _) => return Ok(State::Absent),
@@ -82,7 +85,7 @@ pub(crate) async fn state(client: &Transaction<'_>) -> Result<State, Fault> {
     };
     let (format, readable_by): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
     if readable_by > FORMAT {
-        return Err(Error::Unsupported(format!(
+        return Err(Error::Unavailable(format!(
             "The database is tracked by a newer version of Highwater (format {format}, this program knows {FORMAT}); use that version."
         ))
         .into());

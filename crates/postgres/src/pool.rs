@@ -8,14 +8,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use futures_util::pin_mut;
+use futures_util::FutureExt as _;
 use highwater_core::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
 
 use crate::connect::{Access, OUTPUT_SETTINGS};
-use crate::error::Fault;
 
 /// How long a request waits for a lock of the application, such as that of `ALTER TABLE`.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,9 +21,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request waits for a connection while all are in use.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long the rest of an answer that nobody reads may take to arrive; longer, and another connection is cheaper.
-const REST_MAX: Duration = Duration::from_millis(50);
 
 /// All connections of a store, but for those that listen.
 pub(crate) struct Pool {
@@ -145,37 +140,14 @@ impl Session {
         self.reused
     }
 
-    /// Ends the transaction and gives the connection back.
-    pub(crate) async fn commit(self) -> Result<(), Fault> {
-        self.batch_execute("COMMIT").await?;
+    /// Ends a transaction that only read, whether it went well or not, and gives the connection back. Nobody waits for the answer: whoever
+    /// uses the connection next comes behind it.
+    pub(crate) async fn commit(self) {
+        // What was sent stays sent when the future is dropped.
+        let _ = self.batch_execute("COMMIT").now_or_never();
+        // The task of the connection is to write it before anything else happens on this thread.
+        tokio::task::yield_now().await;
         self.done();
-        Ok(())
-    }
-
-    /// Does the last work of a reading transaction: `COMMIT` is on its way before the answer arrives. The work may stop before it has
-    /// seen the whole answer.
-    pub(crate) async fn finish<T>(
-        self,
-        work: impl AsyncFnOnce(&Client) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let committed = {
-            let working = work(&self);
-            let committing = self.batch_execute("COMMIT");
-            pin_mut!(working, committing);
-            // What is asked first is sent first.
-            match select(working, committing).await {
-                Either::Left((result, committing)) => {
-                    let committed = tokio::time::timeout(REST_MAX, committing).await;
-                    result.map(|result| (result, matches!(committed, Ok(Ok(())))))?
-                }
-                Either::Right((committed, working)) => (working.await?, committed.is_ok()),
-            }
-        };
-        let (result, is_committed) = committed;
-        if is_committed {
-            self.done();
-        }
-        Ok(result)
     }
 
     /// Gives the connection back. No transaction is open on it.

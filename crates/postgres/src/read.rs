@@ -12,16 +12,19 @@ use highwater_core::{Cursor, Error, Gone, Query, RemovedReason, Row, Snapshot};
 use highwater_odata::ValueRef;
 use highwater_sql::Param;
 use highwater_sql::postgres::{self, Driver, PageSpec, Postgres, Visible};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, RowStream};
 
-use crate::bind::{bound, decode_cursor, encode_cursor};
+use crate::bind::{Statement, decode_cursor, encode_cursor};
 use crate::error::Fault;
 use crate::expand::{Reader as Expander, Rows, collect};
 use crate::guard::{self, Question, Seen, View};
-use crate::pool::{Pool, Session};
+use crate::pool::Pool;
 use crate::row::{RowShape, Scratch, recycle};
 use crate::schema::Schema;
 use crate::snapshot::Position;
+
+/// The rest of an answer that nobody reads may be so long; if it is longer, another connection is cheaper.
+const REST_MAX_BYTES: usize = 1024 * 1024;
 
 /// What a page was.
 pub(crate) struct PageRead {
@@ -62,27 +65,30 @@ pub(crate) async fn read(
         lo: None,
         hi: hi.as_ref(),
     };
-    let View { session, mut seen } = guard::open(pool, &question).await?;
+    // A first page shows what the transaction sees, so it need not wait for the guard.
+    let is_now = hi.is_none() && !schema.in_recovery;
+    let page = Page::of(schema, params)?;
+    let along = match is_now && !query.count && page.rows_max > 0 {
+        true => Some(page.statement(&flavour(schema, None), Driver::Recent)?),
+        false => None,
+    };
+    let View {
+        session,
+        mut seen,
+        rows,
+    } = guard::open_with(pool, &question, along.as_ref()).await?;
     if !is_tracked {
         // The current rows, whatever else there is.
         seen = Seen::default();
     }
-    let flavour = flavour(schema, seen.as_of.as_ref());
-    let count = if query.count && params.after.is_none() {
-        let (sql, values) = postgres::count(&flavour, query)?;
-        Some(count(&session, &sql, &values).await?)
-    } else {
-        None
-    };
-    sink.begin(count);
-    let driver = if seen.has_many_later {
-        Driver::Keys
-    } else {
-        Driver::Recent
-    };
-    let next = Page::of(schema, params, driver)?
-        .read(session, &flavour, sink)
-        .await?;
+    let read = page.read(&session, &seen, rows, sink).await;
+    match read {
+        Ok(PageEnd {
+            is_rest_long: true, ..
+        }) => drop(session),
+        _ => session.commit().await,
+    }
+    let PageEnd { next, count, .. } = read?;
     Ok(PageRead {
         hi: seen.hi.as_ref().map(Position::encode),
         next,
@@ -95,8 +101,9 @@ struct Page<'q> {
     schema: &'q Schema,
     query: &'q Query,
     limit: PageLimit,
-    driver: Driver,
     place: Place,
+    /// Whether to count, if the query asks for it.
+    is_first: bool,
     /// Rows that the whole answer has at most.
     top: u64,
     /// Rows that the page has at most.
@@ -106,8 +113,17 @@ struct Page<'q> {
     key: Vec<usize>,
 }
 
+/// A page that was read.
+#[derive(Default)]
+struct PageEnd {
+    next: Option<Cursor>,
+    count: Option<u64>,
+    /// Whether the answer of the database has much more, which nobody will read.
+    is_rest_long: bool,
+}
+
 impl<'q> Page<'q> {
-    fn of(schema: &'q Schema, params: &'q ReadParams, driver: Driver) -> Result<Page<'q>, Fault> {
+    fn of(schema: &'q Schema, params: &'q ReadParams) -> Result<Page<'q>, Fault> {
         let query = &*params.query;
         let relations = query.expand.iter().map(|expand| expand.relation);
         let shape = RowShape::new(
@@ -118,15 +134,14 @@ impl<'q> Page<'q> {
             relations,
             query.etag,
         );
-        let key = &schema.catalog.tables[query.table].key;
-        let key = key.iter();
+        let key = schema.catalog.tables[query.table].key.iter();
         let top = query.top.unwrap_or(u64::MAX);
         Ok(Page {
             schema,
             query,
             limit: params.limit,
-            driver,
             place: Place::of(schema, query, params.after.as_ref())?,
+            is_first: params.after.is_none(),
             top,
             rows_max: params.limit.rows.min(top),
             key: key
@@ -136,52 +151,70 @@ impl<'q> Page<'q> {
         })
     }
 
+    fn statement(&self, flavour: &Postgres<'_>, driver: Driver) -> Result<Statement, Fault> {
+        let columns = self.shape.columns();
+        let spec = PageSpec {
+            query: self.query,
+            columns: &columns,
+            // What a cursor needs is written from the columns.
+            texts: &[],
+            driver,
+            after: self.place.after.as_deref(),
+            offset: self.place.offset,
+            // One more tells whether there is a next page.
+            limit: self
+                .rows_max
+                .saturating_add(u64::from(self.rows_max < self.top)),
+        };
+        Ok(Statement::new(postgres::page(flavour, &spec)?))
+    }
+
+    /// Reads the page. `rows` is the answer to its statement, if that was sent already.
     async fn read(
         &self,
-        session: Session,
-        flavour: &Postgres<'_>,
+        client: &Client,
+        seen: &Seen,
+        rows: Option<Result<RowStream, tokio_postgres::Error>>,
         sink: &mut dyn RowSink,
-    ) -> Result<Option<Cursor>, Fault> {
+    ) -> Result<PageEnd, Fault> {
+        let flavour = flavour(self.schema, seen.as_of.as_ref());
+        let count = if self.query.count && self.is_first {
+            let statement = Statement::new(postgres::count(&flavour, self.query)?);
+            Some(count(client, &statement).await?)
+        } else {
+            None
+        };
+        sink.begin(count);
         if self.rows_max == 0 {
-            session.commit().await?;
-            return Ok(None);
+            return Ok(PageEnd {
+                count,
+                ..PageEnd::default()
+            });
         }
-        let columns = self.shape.columns();
-        let (sql, values) = postgres::page(
-            flavour,
-            &PageSpec {
-                query: self.query,
-                columns: &columns,
-                // What a cursor needs is written from the columns.
-                texts: &[],
-                driver: self.driver,
-                after: self.place.after.as_deref(),
-                offset: self.place.offset,
-                // One more tells whether there is a next page.
-                limit: self
-                    .rows_max
-                    .saturating_add(u64::from(self.rows_max < self.top)),
-            },
-        )?;
-        if self.query.expand.is_empty() {
-            return session
-                .finish(async |client| self.stream(client, &sql, &values, sink).await)
-                .await;
-        }
-        let next = self.nest(&session, flavour, &sql, &values, sink).await?;
-        session.commit().await?;
-        Ok(next)
+        let rows = match rows {
+            Some(rows) => rows?,
+            None => {
+                let driver = match seen.has_many_later {
+                    true => Driver::Keys,
+                    false => Driver::Recent,
+                };
+                self.statement(&flavour, driver)?.rows(client).await?
+            }
+        };
+        let end = if self.query.expand.is_empty() {
+            self.stream(rows, sink).await?
+        } else {
+            let next = self.nest(client, &flavour, rows, sink).await?;
+            PageEnd {
+                next,
+                ..PageEnd::default()
+            }
+        };
+        Ok(PageEnd { count, ..end })
     }
 
     /// Hands rows to the sink as they come.
-    async fn stream(
-        &self,
-        client: &Client,
-        sql: &str,
-        values: &[Param],
-        sink: &mut dyn RowSink,
-    ) -> Result<Option<Cursor>, Fault> {
-        let rows = client.query_typed_raw(sql, bound(values)).await?;
+    async fn stream(&self, rows: RowStream, sink: &mut dyn RowSink) -> Result<PageEnd, Fault> {
         pin_mut!(rows);
         let first = self.query.order.len();
         let mut memory = Memory::default();
@@ -193,7 +226,13 @@ impl<'q> Page<'q> {
                 self.shape.check(&row, first)?;
             }
             if cursor.is_some() {
-                return Ok(cursor);
+                let bytes_each = sink.bytes() / usize::try_from(shown).unwrap_or(1);
+                let rest = usize::try_from(self.rows_max - shown).unwrap_or(usize::MAX);
+                return Ok(PageEnd {
+                    next: cursor,
+                    count: None,
+                    is_rest_long: rest.saturating_mul(bytes_each) > REST_MAX_BYTES,
+                });
             }
             memory.entity(&row, &self.shape, first, sink)?;
             sink.end_entity();
@@ -205,7 +244,7 @@ impl<'q> Page<'q> {
                 cursor = Some(self.cursor(&row, shown)?);
             }
         }
-        Ok(None)
+        Ok(PageEnd::default())
     }
 
     /// Collects the rows, reads what is nested in them, and hands both to the sink.
@@ -213,12 +252,10 @@ impl<'q> Page<'q> {
         &self,
         client: &Client,
         flavour: &Postgres<'_>,
-        sql: &str,
-        values: &[Param],
+        rows: RowStream,
         sink: &mut dyn RowSink,
     ) -> Result<Option<Cursor>, Fault> {
         let first = self.query.order.len();
-        let rows = client.query_typed_raw(sql, bound(values)).await?;
         let Rows { mut rows, is_cut } = collect(rows, self.limit.bytes).await?;
         if let Some(row) = rows.first() {
             self.shape.check(row, first)?;
@@ -345,8 +382,8 @@ pub(crate) fn flavour<'s>(schema: &'s Schema, as_of: Option<&'s Visible>) -> Pos
     }
 }
 
-async fn count(client: &Client, sql: &str, values: &[Param]) -> Result<u64, Fault> {
-    let rows = client.query_typed_raw(sql, bound(values)).await?;
+async fn count(client: &Client, statement: &Statement) -> Result<u64, Fault> {
+    let rows = statement.rows(client).await?;
     pin_mut!(rows);
     let mut count = None;
     while let Some(row) = rows.next().await {

@@ -21,13 +21,10 @@ use crate::introspect::{self, Signature};
 use crate::meta::Meta;
 use crate::pool::{Pool, Session};
 use crate::read::read;
-use crate::schema::Schema;
+use crate::schema::{Schema, TableFacts};
 use crate::wake::Wakeups;
 use crate::write::write;
 use crate::{maintain, status, tracking};
-
-/// How often, at most, the database is asked whether its schema is another. A verb notices changes of its own tables at once.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a database is served.
 #[derive(Clone, Debug)]
@@ -233,23 +230,17 @@ impl Inner {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The schema, looked at a moment ago at most.
+    /// The schema as the database has it now: of a look that began after the call. Who calls at the same time shares it.
     pub(crate) async fn current(&self) -> Result<Arc<Schema>, Error> {
-        if self.is_fresh() {
-            return Ok(self.schema());
-        }
+        let asked = Instant::now();
         // One task looks; the others, who wait here, find that it has. They must get the same catalog: one that is read again is
         // another, and queries that were bound to the first would have to be bound again.
         let _reading = self.reading.lock().await;
-        if !self.is_fresh() && !self.is_unchanged().await? {
+        let is_looked_at = self.looked().at.is_some_and(|at| at >= asked);
+        if !is_looked_at && !self.is_unchanged().await? {
             self.reload().await?;
         }
         Ok(self.schema())
-    }
-
-    fn is_fresh(&self) -> bool {
-        let looked = self.looked();
-        looked.at.is_some_and(|at| at.elapsed() < LOOK_INTERVAL)
     }
 
     /// Asks the database whether the schema is still that of the last look. The caller holds [`Self::reading`].
@@ -347,17 +338,40 @@ async fn load(pool: &Arc<Pool>, policy: &Policy, occasion: Occasion) -> Result<S
     }
     let schema = introspect::load(&mut session).await?;
     session.done();
-    if occasion == Occasion::Opening {
-        for left_out in &schema.left_out {
-            tracing::warn!(
-                schema = left_out.schema,
-                name = left_out.name,
-                "not served: {}",
-                left_out.reason
-            );
-        }
+    // A store that tracks nothing is opened to have a look at the database; the one that is opened then says it.
+    let is_look = matches!(policy, Policy::Only(tables) if tables.is_empty());
+    if occasion == Occasion::Opening && !is_look {
+        warn(&schema, policy);
     }
     Ok(schema)
+}
+
+/// Tells what is not served, and what is not tracked although it should be.
+fn warn(schema: &Schema, policy: &Policy) {
+    for left_out in &schema.left_out {
+        tracing::warn!(
+            schema = left_out.schema,
+            name = left_out.name,
+            "not served: {}",
+            left_out.reason
+        );
+    }
+    let untracked: Vec<String> = schema
+        .facts
+        .iter()
+        .filter(|facts| {
+            facts.obstacle.is_none()
+                && facts.tracked.is_none()
+                && tracking::is_wanted(facts, policy)
+        })
+        .map(TableFacts::label)
+        .collect();
+    if !untracked.is_empty() {
+        tracing::warn!(
+            tables = untracked.join(", "),
+            "served without delta links, because this role cannot track them (or something has locked them); highwater status tells more"
+        );
+    }
 }
 
 fn key_ring(meta: Option<&Meta>, own_key: &SealKey) -> Option<KeyRing> {

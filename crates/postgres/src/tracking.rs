@@ -3,7 +3,8 @@
 //! What must hold: each table is brought in order in one transaction of its own, which waits for a lock on the table only for a moment, so that the
 //! application's writers never queue up behind it; any number of nodes may do so at once ([`own_schema::LOCK`] puts them in a row). What
 //! is tracked and in order is left alone, and nothing is written if everything is. A table whose layout has changed begins anew with
-//! another incarnation and an empty history, which ends its links. When nothing is tracked any more, there is no trace left of Highwater.
+//! another incarnation and an empty history, which ends its links. When the tracking of the last table is ended on purpose, there is no trace
+//! left of Highwater; if the tables just went away, its keys stay, so that links are answered with *gone*.
 //!
 //! What is deliberately absent: how changes are captured ([`crate::capture`]); what can be tracked ([`crate::introspect`]).
 
@@ -22,6 +23,7 @@ use tokio_postgres::{Client, Transaction};
 use crate::error::Fault;
 use crate::own_schema::{self, State};
 use crate::{capture, meta};
+pub(crate) use survey::{display, is_wanted};
 use survey::{Registration, Survey};
 
 /// How long an attempt waits for a lock that the application holds. Meanwhile the application's writers wait behind it.
@@ -35,8 +37,8 @@ const SURVEYS_MAX: u32 = 5;
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if a named table cannot be tracked or a newer version of Highwater tracks the database, [`Error::Busy`] if the
-/// application keeps a named table locked, else what PostgreSQL reports.
+/// [`Error::Unsupported`] if a named table cannot be tracked, [`Error::Unavailable`] if a newer version of Highwater tracks the database,
+/// [`Error::Busy`] if the application keeps a named table locked, else what PostgreSQL reports.
 pub(crate) async fn ensure(client: &mut Client, policy: &Policy) -> Result<Ensured, Error> {
     ensure_now(client, policy).await.map_err(Fault::tell)
 }
@@ -66,7 +68,6 @@ async fn ensure_now(client: &mut Client, policy: &Policy) -> Result<Ensured, Fau
             }
         }
         if !has_changed {
-            finish(client).await?;
             sort(&mut ensured);
             return Ok(ensured);
         }
@@ -78,8 +79,8 @@ async fn ensure_now(client: &mut Client, policy: &Policy) -> Result<Ensured, Fau
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if a named table does not exist or a newer version of Highwater tracks the database, [`Error::Busy`] if the
-/// application keeps a table locked, else what PostgreSQL reports.
+/// [`Error::Unsupported`] if a named table does not exist or this role may not end its tracking, [`Error::Unavailable`] if a newer version
+/// of Highwater tracks the database, [`Error::Busy`] if the application keeps a table locked, else what PostgreSQL reports.
 pub(crate) async fn untrack(
     client: &mut Client,
     tables: Option<&[String]>,
@@ -93,6 +94,12 @@ async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<V
         if !survey.registered.iter().any(|r| is_named(r, name)) {
             survey.find(name)?;
         }
+    }
+    if !survey.owns_schema && !survey.registered.is_empty() {
+        return Err(Error::Unsupported(
+            "Only the owner of the schema highwater can end the tracking. Connect as that role.".into(),
+        )
+        .into());
     }
     let mut untracked = Vec::new();
     for registration in &survey.registered {
@@ -160,17 +167,18 @@ fn steps(survey: &Survey, policy: &Policy) -> Result<Vec<Step>, Fault> {
             continue;
         }
         if survey.obstacle(position).is_none()
-            && (!ids.is_empty() || survey.is_wanted(position, policy))
+            && (!ids.is_empty() || is_wanted(&survey.schema.facts[position], policy))
         {
             steps.push(Step::Track(position, ids));
         } else if survey.may_change(position) {
             steps.extend(ids.into_iter().map(Step::Forget));
         }
     }
+    // Tables that are gone, have become a partition, or are not served any more.
     let gone = survey
         .registered
         .iter()
-        .filter(|r| !r.exists && survey.position_of(r).is_none());
+        .filter(|r| r.may_forget && survey.position_of(r).is_none());
     if survey.owns_schema {
         steps.extend(gone.map(|r| Step::Forget(r.id)));
     }

@@ -42,7 +42,8 @@ const ORDER_COLUMNS: &[ColumnOf] = &[
     ),
     ("took", T::Duration, "interval", Family::Interval, false),
     ("mood", T::String, "mood", Family::Other, false),
-    ("code", T::String, "citext", Family::Text, true),
+    ("code", T::String, "citext", Family::Other, true),
+    ("loose", T::String, "text", Family::Text, true),
     ("scan", T::Binary, "bytea", Family::Bytea, false),
 ];
 
@@ -261,6 +262,8 @@ fn comparisons() {
     check("mood eq 'sad'", eq(col("mood"), text("sad")));
     check("code eq 'x' (citext)", eq(col("code"), text("x")));
     check("not (code eq 'x')", not(eq(col("code"), text("x"))));
+    check("loose eq 'x'", eq(col("loose"), text("x")));
+    check("not (loose eq 'x')", not(eq(col("loose"), text("x"))));
     check("id eq 5", eq(col("id"), int(5)));
     check("5 lt id", cmp(int(5), Lt, col("id")));
     check("id eq 5.0", eq(col("id"), lex(T::Decimal, "5.0")));
@@ -582,6 +585,14 @@ fn statements() {
     check(
         "number of related rows",
         related_count(&flavour(None), &nested),
+    );
+    check(
+        "related rows, later changes",
+        related(&flavour(Some(&quiet)), &nested),
+    );
+    check(
+        "number of related rows, later changes",
+        related_count(&flavour(Some(&quiet)), &nested),
     );
     let changes = DeltaSpec {
         query: &plain,

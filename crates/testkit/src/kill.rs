@@ -71,6 +71,7 @@ fn storm_of_nodes(binary: &Path, time: Duration) -> Result<(), String> {
         writers: 6,
         clients: 3,
         rounds: 30,
+        page_max: 60,
         time,
         lingers: true,
         amid_trouble: true,

@@ -43,6 +43,8 @@ pub struct Plan {
     pub clients: usize,
     /// Rounds that each client reads at least.
     pub rounds: usize,
+    /// Entities on a page at most; each client has a size of its own.
+    pub page_max: usize,
     /// How long they read at least.
     pub time: Duration,
     /// Whether one more program keeps transactions open, in which it has written, while the others end many.
@@ -142,7 +144,10 @@ pub fn run_amid(
             } else {
                 Version::V4_01
             };
-            Client::new(number, whole(&sets[0], version, 1 + rng.below(9)))
+            Client::new(
+                number,
+                whole(&sets[0], version, 1 + rng.below(plan.page_max)),
+            )
         })
         .collect();
     let mut writers: Vec<(Box<dyn Outside>, Rng)> = (0..plan.writers)

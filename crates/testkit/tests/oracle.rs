@@ -52,6 +52,7 @@ fn no_round_mixes_two_states_while_others_write() {
         writers: 3,
         clients: 3,
         rounds: 60,
+        page_max: 9,
         time: Duration::ZERO,
         // SQLite has one writer at a time.
         lingers: false,

@@ -11,6 +11,7 @@ use crate::directory::{Making, Place, Watchdog, end_of_log, own_directory, quiet
 use crate::error::Error;
 use crate::options::Options;
 use crate::owner::Owner;
+use crate::pooler::Pooler;
 use crate::session::{Row, Session};
 
 /// How long the processes of a killed cluster may take to notice.
@@ -127,6 +128,15 @@ impl Cluster {
     /// The cluster does not run.
     pub fn database(&self) -> Result<Database<'_>, Error> {
         Database::create(self)
+    }
+
+    /// Starts PgBouncer before it, which ends with the value.
+    ///
+    /// # Errors
+    ///
+    /// It is not installed or does not start; the text says why.
+    pub fn pooler(&self) -> Result<Pooler, Error> {
+        Pooler::start(self)
     }
 
     /// Executes statements, separated by semicolons, as `postgres`, and returns all their rows.

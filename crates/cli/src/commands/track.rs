@@ -26,7 +26,7 @@ pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
         (&ensured.tracked, "tracked from now on"),
         (
             &ensured.renewed,
-            "tracked anew, because the table was changed: older links are answered 410 Gone",
+            "tracked anew, because the table or the database is not what it was: older links are answered 410 Gone",
         ),
         (
             &ensured.forgotten,
@@ -40,7 +40,7 @@ pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
     if ensured.tracked.is_empty() && ensured.renewed.is_empty() && ensured.forgotten.is_empty() {
         writeln!(
             out,
-            "nothing to do: everything that was asked for, and can be tracked, is tracked already"
+            "nothing to do: what was asked for, and this user can track, is tracked already (`highwater status` tells of each table)"
         )?;
     }
     Ok(())

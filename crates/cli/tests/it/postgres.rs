@@ -4,6 +4,8 @@ mod access;
 mod admin;
 mod init;
 mod nodes;
+mod pooler;
+mod rights;
 mod serve;
 
 use highwater_throwaway::{Cluster, Database};

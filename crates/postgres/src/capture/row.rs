@@ -68,6 +68,7 @@ pub(super) fn function(target: &Target<'_>) -> String {
             declare: &declare,
             begin: "",
             log: &body,
+            joins: false,
         },
     )
 }

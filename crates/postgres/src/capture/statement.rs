@@ -73,6 +73,7 @@ fn function(target: &Target<'_>, name: &str, letter: &str, log: &str) -> String 
             declare: "    since bigint := 9223372036854775807;\n",
             begin: &begin,
             log,
+            joins: letter != "I",
         },
     )
 }

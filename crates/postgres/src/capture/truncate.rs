@@ -3,34 +3,38 @@
 //! The snapshot of a transaction that is not `READ COMMITTED` may miss rows that it truncates, row-level security may hide some, and to log
 //! a large table would take long where `TRUNCATE` is used because it does not: then the older links of the table end instead.
 
-use super::{Function, Target};
+use super::{Function, Target, literal};
 use crate::schema::Kind;
 
 /// Tables that use more than this are not logged.
 const LOGGED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 pub(super) fn function(target: &Target<'_>) -> String {
-    let (id, table) = (target.id, target.facts.qualified());
-    let only = if target.facts.kind == Kind::Partitioned {
-        ""
+    let (id, relation) = (target.id, target.facts.relation);
+    let (only, of_leaf) = if target.facts.kind == Kind::Partitioned {
+        // A row of a partition is selected through the root, which converts it.
+        (
+            "",
+            " WHERE o.tableoid IN (SELECT t.relid FROM pg_partition_tree($2) AS t)",
+        )
     } else {
-        "ONLY "
+        ("ONLY ", "")
     };
-    let key = target.key_texts("o").join(", ");
-    let relation = target.facts.relation;
-    // A row of a partition is selected through the root, which converts it.
+    // By number, because the table may have another name by now.
+    let log = format!(
+        "INSERT INTO highwater.history_{id}(xid, {}, old) SELECT $1, {}, (o.*)::text FROM {only}",
+        target.key_list(),
+        target.key_texts("o").join(", "),
+    );
     let body = format!(
         "        IF current_setting('transaction_isolation') <> 'read committed' OR row_security_active({relation}::oid)
             OR (SELECT sum(pg_table_size(c.oid)) > {LOGGED_BYTES_MAX} FROM pg_class AS c
                 WHERE c.oid = TG_RELID OR c.oid IN (SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t)) THEN
             INSERT INTO highwater.lost(id) VALUES ({id});
-        ELSIF TG_RELID = {relation} THEN
-            INSERT INTO highwater.history_{id}(xid, {keys}, old) SELECT mine, {key}, (o.*)::text FROM {only}{table} AS o;
         ELSE
-            INSERT INTO highwater.history_{id}(xid, {keys}, old) SELECT mine, {key}, (o.*)::text FROM {only}{table} AS o
-            WHERE o.tableoid IN (SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t);
+            EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID;
         END IF;\n",
-        keys = target.key_list(),
+        literal(&log),
     );
     target.function(
         "truncate",
@@ -38,6 +42,7 @@ pub(super) fn function(target: &Target<'_>) -> String {
             declare: "",
             begin: "",
             log: &body,
+            joins: false,
         },
     )
 }

@@ -2,7 +2,7 @@
 
 use super::key::Key;
 use super::own::{Own, Registered};
-use super::raw::{OwnSchema, RawColumn, RawRelation, RawSchema};
+use super::raw::{OwnSchema, RawColumn, RawRelation, RawSchema, Server};
 use super::types::Types;
 use crate::schema::quote;
 
@@ -117,11 +117,27 @@ pub(super) fn to_tracking(
 /// Why a table that could be tracked is not: the same for all of them, so that a status can say it once.
 const NOT_TRACKED: &str =
     "Tracking is not switched on; `highwater serve` or `highwater track` begins it.";
+const NOT_OWNED: &str = "Tracking is not switched on, and the role of this connection cannot begin it, because it does not own the table; \
+     connect as the owner with `highwater track`, or let the owner run what `highwater track --print-sql` shows.";
+const NOT_OWNED_SCHEMA: &str = "Tracking is not switched on, and the role of this connection cannot begin it, because another role owns \
+     the schema highwater; `highwater track` by a role that is a member of both owners begins it.";
+const NOT_CREATED: &str = "Tracking is not switched on, and the role of this connection cannot begin it, because it may not create the \
+     schema highwater; `GRANT CREATE ON DATABASE` to that role, or let another one run what `highwater track --print-sql` shows.";
 const FORBIDDEN: &str = "The role of this connection may not read the schema highwater, where the history is; \
      `highwater track --print-sql` shows what to grant.";
 
+/// What this role lacks to begin the tracking of a table; `None` if it lacks nothing.
+pub(super) fn to_beginning(server: &Server, relation: &RawRelation) -> Option<&'static str> {
+    match (server.own, relation.may_change, server.may_track) {
+        (_, true, true) => None,
+        (_, false, _) => Some(NOT_OWNED),
+        (OwnSchema::Absent, true, false) => Some(NOT_CREATED),
+        (_, true, false) => Some(NOT_OWNED_SCHEMA),
+    }
+}
+
 /// Why a table that could be tracked is not; `None` if it is.
-pub(super) fn in_practice(relation: &RawRelation, own: &Own) -> Option<String> {
+pub(super) fn in_practice(server: &Server, relation: &RawRelation, own: &Own) -> Option<String> {
     match (own.state, own.registered.get(&relation.oid)) {
         (OwnSchema::Forbidden, _) => Some(FORBIDDEN.to_owned()),
         (
@@ -131,9 +147,18 @@ pub(super) fn in_practice(relation: &RawRelation, own: &Own) -> Option<String> {
             }),
         ) => None,
         (_, Some(_)) => Some(format!(
-            "The table or its triggers were changed after tracking began; `highwater serve` or `highwater track` begins anew for {}.",
+            "The table or its triggers were changed after tracking began; `highwater serve` or `highwater track`{} begins anew for {}.",
+            if to_beginning(server, relation).is_some() {
+                " as the owner"
+            } else {
+                ""
+            },
             quote(&relation.name)
         )),
-        (_, None) => Some(NOT_TRACKED.to_owned()),
+        (_, None) => Some(
+            to_beginning(server, relation)
+                .unwrap_or(NOT_TRACKED)
+                .to_owned(),
+        ),
     }
 }

@@ -54,7 +54,7 @@ async fn meta<C: GenericClient + Sync>(client: &C) -> Result<Option<Meta>, Fault
     };
     let (format, readable_by): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
     if readable_by > FORMAT {
-        return Err(Error::Unsupported(format!(
+        return Err(Error::Unavailable(format!(
             "The database is tracked by a newer version of Highwater (format {format}, this program knows {FORMAT}); use that version."
         ))
         .into());

@@ -39,6 +39,8 @@ pub(super) struct Server {
     pub(super) letters: Option<String>,
     /// Whether Highwater's tables exist, and whether this role may read them.
     pub(super) own: OwnSchema,
+    /// Whether this role may change the schema `highwater`, or make it.
+    pub(super) may_track: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(super) struct RawRelation {
     pub(super) may_use_schema: bool,
     pub(super) may_select: bool,
     pub(super) row_security: bool,
+    /// Whether this role may put triggers on it.
+    pub(super) may_change: bool,
     /// The extension that it belongs to.
     pub(super) extension: Option<String>,
 }
@@ -181,7 +185,9 @@ pub(super) async fn read_server<C: GenericClient + Sync>(
             (SELECT 'pg_catalog.' || quote_ident(l.collname) FROM pg_database AS d JOIN pg_collation AS l ON l.collencoding IN (-1, d.encoding)
                 WHERE d.datname = current_database() AND d.datctype IN ('C', 'POSIX')
                     AND coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c' AND l.collnamespace = 'pg_catalog'::regnamespace
-                    AND l.collname IN ('und-x-icu', 'pg_c_utf8', 'C.utf8') ORDER BY l.collname DESC LIMIT 1)
+                    AND l.collname IN ('und-x-icu', 'pg_c_utf8', 'C.utf8') ORDER BY l.collname DESC LIMIT 1),
+            coalesce((SELECT pg_has_role(h.nspowner, 'USAGE') FROM pg_namespace AS h WHERE h.nspname = 'highwater'),
+                has_database_privilege(current_database(), 'CREATE'))
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'highwater' AND c.relname IN ('meta', 'tracked_table')";
     let row = client.query_typed_one(sql, &[]).await?;
@@ -195,6 +201,7 @@ pub(super) async fn read_server<C: GenericClient + Sync>(
             (true, false) => OwnSchema::Forbidden,
             (false, _) => OwnSchema::Absent,
         },
+        may_track: row.try_get(5)?,
     })
 }
 
@@ -210,6 +217,7 @@ async fn read_relations<C: GenericClient + Sync>(
             has_schema_privilege(n.oid, 'USAGE'),
             coalesce(has_table_privilege(c.oid, 'SELECT'), false),
             row_security_active(c.oid),
+            pg_has_role(c.relowner, 'USAGE'),
             (SELECT e.extname FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
                 AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')
@@ -232,7 +240,8 @@ async fn read_relations<C: GenericClient + Sync>(
                 may_use_schema: row.try_get(8)?,
                 may_select: row.try_get(9)?,
                 row_security: row.try_get(10)?,
-                extension: row.try_get(11)?,
+                may_change: row.try_get(11)?,
+                extension: row.try_get(12)?,
             })
         })
         .collect()

@@ -40,7 +40,7 @@ pub(super) fn describe(raw: &RawSchema, relation: &RawRelation, own: &Own) -> De
     let obstacle = obstacle::to_tracking(raw, relation, raw_columns, &key, types);
     let untracked = obstacle
         .clone()
-        .or_else(|| obstacle::in_practice(relation, own));
+        .or_else(|| obstacle::in_practice(&raw.server, relation, own));
     let tracked = own
         .registered
         .get(&relation.oid)

@@ -67,17 +67,18 @@ async fn print_now(
     ));
     if let Some(role) = role {
         push(&own_schema::grants(role));
-        for facts in survey
-            .schema
-            .facts
-            .iter()
-            .filter(|facts| facts.obstacle.is_none())
-        {
-            push(&format!(
-                "GRANT USAGE ON SCHEMA {} TO {}",
-                quote(&facts.schema),
-                quote(role)
-            ));
+        let trackable = survey.schema.facts.iter().filter(|f| f.obstacle.is_none());
+        let mut usable: Option<&str> = None;
+        // Tables are sorted by schema.
+        for facts in trackable {
+            if usable != Some(&facts.schema) {
+                push(&format!(
+                    "GRANT USAGE ON SCHEMA {} TO {}",
+                    quote(&facts.schema),
+                    quote(role)
+                ));
+                usable = Some(&facts.schema);
+            }
             push(&format!(
                 "GRANT SELECT ON {} TO {}",
                 facts.qualified(),

@@ -11,7 +11,7 @@ use crate::capture::{self, Leaf, Target};
 use crate::error::Fault;
 use crate::introspect;
 use crate::own_schema::{self, State};
-use crate::schema::{Capture, Kind, Schema};
+use crate::schema::{Capture, Kind, Schema, TableFacts};
 
 /// What there is.
 pub(super) struct Survey {
@@ -46,6 +46,8 @@ pub(super) struct Registration {
     pub(super) name: String,
     /// Whether its relation exists.
     pub(super) exists: bool,
+    /// Whether its relation does not exist any more or is this role's.
+    pub(super) may_forget: bool,
     /// Whether its relation is what it was.
     is_unchanged: bool,
     /// Whether its relation is what it was but for new partitions.
@@ -62,7 +64,7 @@ impl Registration {
 }
 
 /// The name that a policy uses.
-fn display(schema: &str, name: &str) -> String {
+pub(crate) fn display(schema: &str, name: &str) -> String {
     if schema == "public" {
         name.to_owned()
     } else {
@@ -168,32 +170,24 @@ impl Survey {
         if let Some(obstacle) = &facts.obstacle {
             return Some(obstacle.clone());
         }
-        if !self.may_change(position) {
-            return Some(
-                "Only its owner can begin that; run the statements that `highwater track --print-sql` shows as the owner.".into(),
-            );
+        if self.may_change(position) {
+            return None;
         }
-        None
+        Some(
+            if !self.owned.contains(&facts.relation) {
+                "Only its owner can begin that; run the statements that `highwater track --print-sql` shows as the owner."
+            } else if self.is_absent {
+                "The role of this connection may not create the schema highwater; `GRANT CREATE ON DATABASE` to it."
+            } else {
+                "Another role owns the schema highwater; only that role can begin that, if it is a member of the table's owner."
+            }
+            .into(),
+        )
     }
 
     /// Whether this role may put triggers on a table.
     pub(super) fn may_change(&self, position: usize) -> bool {
         self.owns_schema && self.owned.contains(&self.schema.facts[position].relation)
-    }
-
-    pub(super) fn is_wanted(&self, position: usize, policy: &Policy) -> bool {
-        let facts = &self.schema.facts[position];
-        let named = |names: &[String]| {
-            names.iter().any(|name| {
-                *name == self.display(position)
-                    || *name == format!("{}.{}", facts.schema, facts.name)
-            })
-        };
-        match policy {
-            Policy::All => true,
-            Policy::Only(names) => named(names),
-            Policy::Except(names) => !named(names),
-        }
     }
 
     /// Registrations of a table: of itself, and of one of its name that is gone.
@@ -291,6 +285,21 @@ pub(super) fn digest(target: &Target<'_>) -> String {
     )
 }
 
+/// Whether a policy is for tracking a table.
+pub(crate) fn is_wanted(facts: &TableFacts, policy: &Policy) -> bool {
+    let named = |names: &[String]| {
+        names.iter().any(|name| {
+            *name == display(&facts.schema, &facts.name)
+                || *name == format!("{}.{}", facts.schema, facts.name)
+        })
+    };
+    match policy {
+        Policy::All => true,
+        Policy::Only(names) => named(names),
+        Policy::Except(names) => !named(names),
+    }
+}
+
 async fn owns_schema(read: &Transaction<'_>) -> Result<bool, Fault> {
     let sql = "SELECT coalesce((SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'highwater'), \
          has_database_privilege(current_database(), 'CREATE'))";
@@ -321,7 +330,8 @@ async fn trees(read: &Transaction<'_>) -> Result<HashSet<Oid>, Fault> {
 async fn registered(read: &Transaction<'_>) -> Result<Vec<Registration>, Fault> {
     let sql = "SELECT r.id, r.relation, r.schema_name, r.table_name, c.oid IS NOT NULL, \
          coalesce(r.layout = highwater.layout(r.relation), false), \
-         r.leaves <> '{}' AND coalesce(r.layout = highwater.layout(r.relation, r.leaves), false), r.leaves, r.capture, r.digest \
+         r.leaves <> '{}' AND coalesce(r.layout = highwater.layout(r.relation, r.leaves), false), r.leaves, r.capture, r.digest, \
+         coalesce(pg_has_role(c.relowner, 'USAGE'), true) \
          FROM highwater.registered AS r LEFT JOIN pg_class AS c ON c.oid = r.relation ORDER BY r.id";
     let rows = read.query_typed(sql, &[]).await?;
     let registrations = rows.iter().map(|row| {
@@ -336,6 +346,7 @@ async fn registered(read: &Transaction<'_>) -> Result<Vec<Registration>, Fault> 
             leaves: row.try_get(7)?,
             capture: row.try_get(8)?,
             digest: row.try_get(9)?,
+            may_forget: row.try_get(10)?,
         })
     });
     registrations.collect()

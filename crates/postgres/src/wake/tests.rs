@@ -289,6 +289,23 @@ fn without_notifications_it_looks() {
 }
 
 #[test]
+fn behind_a_pooler_it_looks() {
+    let cluster = cluster();
+    let pooler = cluster.pooler().expect("PgBouncer");
+    let mut outside = cluster.session("postgres").expect("a session");
+    set_up(&mut outside);
+    run(async {
+        let node = node(&pooler.url("postgres"));
+        let mut wake = node.settled(Wake::default()).await;
+        assert_eq!(node.means(), Some(Means::Looks(Why::Pooler)));
+        for _ in 0..3 {
+            outside.run("INSERT INTO t(v) VALUES (1)").expect("valid");
+            wake = node.woken(wake).await;
+        }
+    });
+}
+
+#[test]
 fn a_role_without_rights_and_a_standby_look() {
     let cluster = cluster();
     let standby: OnceLock<Cluster> = OnceLock::new();

@@ -90,7 +90,7 @@ async fn what_a_newer_version_made_is_not_touched() {
         commands::track(&database.url(), &Policy::All).await.err(),
     ] {
         assert!(
-            matches!(&refused, Some(Error::Unsupported(text)) if text.contains("newer version")),
+            matches!(&refused, Some(Error::Unavailable(text)) if text.contains("newer version")),
             "{refused:?}"
         );
     }

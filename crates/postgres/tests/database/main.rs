@@ -2,9 +2,20 @@
 //!
 //! `HIGHWATER_SEED=…` repeats one run of a random test, `HIGHWATER_ORACLE_RUNS=…` does another number of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a panic is the report of a test, and so is what it prints"
+)]
+
 mod capture;
+mod names;
+mod nodes;
 mod oracle;
+mod partitions;
 mod random;
+mod rights;
 mod seeds;
 mod tracking;
 mod writers;

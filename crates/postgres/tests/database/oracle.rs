@@ -113,6 +113,10 @@ impl Oracle {
         oracle
     }
 
+    pub(crate) fn tracks_nothing(&self) -> bool {
+        self.tables.is_empty()
+    }
+
     /// Looks which tables are tracked; new ones have no memories.
     pub(crate) fn survey(&mut self) {
         let sql = "SELECT t.id, t.incarnation, format('%I.%I', t.schema_name, t.table_name), \
@@ -124,6 +128,10 @@ impl Oracle {
              (SELECT string_agg('h.' || attname, ', ' ORDER BY attnum) FROM pg_attribute \
                 WHERE attrelid = format('highwater.history_%s', t.id)::regclass AND attname ~ '^k[0-9]+$') \
              FROM highwater.tracked_table AS t ORDER BY t.id";
+        let exists = "SELECT WHERE to_regclass('highwater.tracked_table') IS NOT NULL";
+        if self.watcher.run(exists).expect("an answer").rows.is_empty() {
+            return;
+        }
         let rows = self.watcher.run(sql).expect("tracked tables").rows;
         self.tables = rows
             .iter()
@@ -172,6 +180,9 @@ impl Oracle {
 
     /// Remembers what the tables contain, at one snapshot.
     pub(crate) fn remember(&mut self, after: &str) {
+        if self.tables.is_empty() {
+            return;
+        }
         // Before there is a snapshot: TRUNCATE would empty the tables under it.
         let names: Vec<&str> = self
             .tables

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_core::store::{ReadParams, RowSink};
-use highwater_core::{Error, RemovedReason, Row, Store as _};
+use highwater_core::{Error, Gone, RemovedReason, Row, Store as _};
 use highwater_postgres::{Options, PostgresStore};
 use highwater_throwaway::{Cluster, Stop};
 use tokio::sync::oneshot;
 
-use crate::serving::{Lines, Served, limit, query, read};
+use crate::serving::{Lines, Served, changes, limit, query, read};
 
 /// Runs something at the first row.
 struct AtFirstRow<F> {
@@ -221,6 +221,41 @@ async fn postgresql_may_restart() {
             .unwrap();
         assert_eq!(page.lines, ["1"], "{stop:?}");
     }
+}
+
+/// A crash may undo what was seen, and give the numbers of those transactions to others. Links that show only what was on disk live on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_ends_the_links_that_it_may_have_made_wrong() {
+    let cluster = Cluster::start(&highwater_throwaway::Options::new()).unwrap();
+    let sql = |sql: &str| cluster.sql("postgres", sql).unwrap();
+    sql("CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1)");
+    let url = cluster.url("postgres");
+    let store = PostgresStore::open(&url, Options::default()).await.unwrap();
+    let t = query(&store.catalog().await.unwrap(), "t");
+    let (_, old, _) = read(&store, &t, None, None, limit(9)).await.unwrap();
+    let old = old.unwrap();
+    sql("INSERT INTO t VALUES (2)");
+    store.maintain_once().await.unwrap();
+    sql("INSERT INTO t VALUES (3)");
+    let (_, young, _) = changes(&store, &t, &old, None, None, limit(9))
+        .await
+        .unwrap();
+    cluster.restart(Stop::Immediate).unwrap();
+    let (page, _, _) = changes(&store, &t, &old, None, None, limit(9))
+        .await
+        .unwrap();
+    assert_eq!(page.lines, ["2", "3"]);
+    let gone = changes(&store, &t, &young, None, None, limit(9)).await;
+    assert!(matches!(gone, Err(Error::Gone(Gone::Restored))), "{gone:?}");
+    // An ordinary restart undoes nothing.
+    let (_, now, _) = changes(&store, &t, &old, None, None, limit(9))
+        .await
+        .unwrap();
+    cluster.restart(Stop::Fast).unwrap();
+    let (page, _, _) = changes(&store, &t, &now, None, None, limit(9))
+        .await
+        .unwrap();
+    assert_eq!(page.lines, [""; 0]);
 }
 
 /// A schema that changes ends nothing but what depends on it, and is noticed at once.

@@ -6,5 +6,7 @@ mod connect;
 mod encryption;
 mod faults;
 mod paging;
+mod pooler;
 mod serving;
+mod standby;
 mod types;

@@ -30,6 +30,8 @@ pub(crate) struct Lines {
 
 /// A page of a first round.
 pub(crate) type Page = (Lines, Option<Snapshot>, Option<Cursor>);
+/// A page of a later round.
+pub(crate) type Delta = (Lines, Snapshot, Option<Cursor>);
 
 impl Served {
     pub(crate) async fn new(setup: &str) -> Served {
@@ -97,20 +99,8 @@ impl Served {
         hi: Option<Snapshot>,
         after: Option<Cursor>,
         limit: PageLimit,
-    ) -> Result<(Lines, Snapshot, Option<Cursor>), Error> {
-        let params = ChangesParams {
-            catalog: self.store.catalog().await?,
-            query: Arc::new(query.clone()),
-            lo: lo.clone(),
-            hi,
-            after,
-            limit,
-        };
-        let result = self
-            .store
-            .changes(params, Box::new(Lines::default()))
-            .await?;
-        Ok((Lines::of(result.sink), result.hi, result.next))
+    ) -> Result<Delta, Error> {
+        changes(&self.store, query, lo, hi, after, limit).await
     }
 
     /// Every page of a round, sorted; `between` runs after each of them.
@@ -153,6 +143,26 @@ pub(crate) async fn read(
         limit,
     };
     let result = store.read(params, Box::new(Lines::default())).await?;
+    Ok((Lines::of(result.sink), result.hi, result.next))
+}
+
+pub(crate) async fn changes(
+    store: &PostgresStore,
+    query: &Query,
+    lo: &Snapshot,
+    hi: Option<Snapshot>,
+    after: Option<Cursor>,
+    limit: PageLimit,
+) -> Result<Delta, Error> {
+    let params = ChangesParams {
+        catalog: store.catalog().await?,
+        query: Arc::new(query.clone()),
+        lo: lo.clone(),
+        hi,
+        after,
+        limit,
+    };
+    let result = store.changes(params, Box::new(Lines::default())).await?;
     Ok((Lines::of(result.sink), result.hi, result.next))
 }
 

@@ -13,10 +13,12 @@ use super::literal::{Bound, as_single, bound};
 use super::value::Repr;
 use super::{Family, Postgres};
 use crate::expr::Compiler;
-use crate::flavour::is_null;
+use crate::flavour::{Flavour as _, RowRef, is_null};
 use crate::sqlite::exact_number;
 use crate::text::{Param, Sql};
 
+/// Types that show as text, into which every text can be cast.
+const ANY_TEXT: &[&str] = &[".\"citext\"", "\"pg_catalog\".\"bpchar\""];
 const TRUE: &str = "true";
 const FALSE: &str = "false";
 
@@ -150,13 +152,18 @@ impl Compiler<'_, Postgres<'_>> {
         let of_literal = value.as_ref().natural_type().map_or(Repr::Null, Repr::of);
         let repr = match (self.repr(operand), value) {
             (Repr::Null, _) => of_literal,
-            (Repr::Single, Value::Double(number)) => {
-                if let Some(text) = as_single(*number) {
+            (Repr::Single, value) => {
+                let number = match value {
+                    Value::Double(number) => Some(*number),
+                    Value::Lexical(PrimitiveType::Decimal, text) => text.parse().ok(),
+                    _ => None,
+                };
+                if let Some(text) = number.and_then(as_single) {
                     return Ok(Against::Literal(Bound::text(text), Repr::Single));
                 }
                 Repr::Double
             }
-            (Repr::Single | Repr::Double, _) => Repr::Double,
+            (Repr::Double, _) => Repr::Double,
             (Repr::Integer | Repr::Numeric, Value::Double(number)) if number.is_infinite() => {
                 Repr::Double
             }
@@ -185,16 +192,16 @@ impl Compiler<'_, Postgres<'_>> {
         sql.push("(");
         if only_truth
             && operator == Comparison::Eq
-            && let Some(ty) = self.coarse_type(operand)
+            && let Some((row, column)) = self.equal_by_type(operand)
         {
             // The first condition can use an index, the second is the one that OData means.
             let mark = sql.mark();
-            self.value(sql, operand)?;
+            self.flavour.column(sql, row, column);
             sql.push(" = ");
             self.flavour
                 .bind(sql, Param::Value(value.clone()), repr.ty());
             sql.push("::");
-            sql.push(&ty);
+            sql.push(&self.flavour.layout(row.table, column).ty);
             sql.push(" AND ");
             self.operand_for_equality(sql, operand, repr)?;
             sql.push(" = ");
@@ -307,20 +314,17 @@ impl Compiler<'_, Postgres<'_>> {
         if repr != Repr::Text {
             return self.operand(sql, expr, repr, false);
         }
-        let is_exact = match expr {
-            Expr::Column { scope, column, .. } => {
-                let layout = self.flavour.layout(self.row(*scope).table, *column);
-                layout.family == Family::Text && !layout.coarse
-            }
-            _ => is_literal(expr),
+        let Expr::Column { scope, column, .. } = expr else {
+            return self.operand(sql, expr, repr, !is_literal(expr));
         };
-        if self.coarse_type(expr).is_some() {
+        let layout = self.flavour.layout(self.row(*scope).table, *column);
+        if layout.family == Family::Text && layout.coarse {
             sql.push("(");
             self.value(sql, expr)?;
             sql.push(")::text COLLATE \"C\"");
             return Ok(());
         }
-        self.operand(sql, expr, repr, !is_exact)
+        self.operand(sql, expr, repr, layout.family != Family::Text)
     }
 
     fn operand_of_values(&mut self, sql: &mut Sql, expr: &Expr, repr: Repr) -> Result<(), Error> {
@@ -330,13 +334,19 @@ impl Compiler<'_, Postgres<'_>> {
         self.operand(sql, expr, repr, true)
     }
 
-    /// The type of a text column in which different texts can be equal.
-    fn coarse_type(&self, expr: &Expr) -> Option<String> {
+    /// A column whose type has another equality than its text, which an index answers, and takes any text.
+    fn equal_by_type(&self, expr: &Expr) -> Option<(RowRef, usize)> {
         let Expr::Column { scope, column, .. } = expr else {
             return None;
         };
-        let layout = self.flavour.layout(self.row(*scope).table, *column);
-        (layout.family == Family::Text && layout.coarse).then(|| layout.ty.clone())
+        let row = self.row(*scope);
+        let layout = self.flavour.layout(row.table, *column);
+        let is_such = match layout.family {
+            Family::Text => layout.coarse,
+            Family::Other => ANY_TEXT.iter().any(|name| layout.ty.ends_with(name)),
+            _ => false,
+        };
+        is_such.then_some((row, *column))
     }
 }
 

@@ -107,13 +107,13 @@ impl Compiler<'_, Postgres<'_>> {
                 let ty = value.as_ref().natural_type();
                 ty.map_or(Repr::Null, Repr::of)
             }
-            Expr::Column { scope, column, ty } => {
-                let table = self.row(*scope).table;
-                match self.flavour.layout(table, *column).family {
+            Expr::Column { scope, column, .. } => {
+                let layout = self.flavour.layout(self.row(*scope).table, *column);
+                match layout.family {
                     Family::Boolean => Repr::Boolean,
                     Family::Integer => Repr::Integer,
                     Family::Numeric => Repr::Numeric,
-                    Family::Float if *ty == PrimitiveType::Single => Repr::Single,
+                    Family::Float if layout.ty.ends_with("\"float4\"") => Repr::Single,
                     Family::Float => Repr::Double,
                     Family::Text | Family::Other => Repr::Text,
                     Family::Uuid => Repr::Guid,

@@ -182,7 +182,8 @@ fn links_survive_pruning_only_if_their_history_did() {
 const MONEY: money::Plan = money::Plan {
     writers: 7,
     clients: 3,
-    rounds: 40,
+    rounds: 20,
+    page_max: 60,
     time: Duration::ZERO,
     lingers: true,
     amid_trouble: false,

@@ -21,7 +21,7 @@ fn table<'a>(status: &'a Value, name: &str) -> &'a Value {
 }
 
 /// Everything that the database is made of.
-fn schema(database: &Database<'_>) -> String {
+pub(super) fn schema(database: &Database<'_>) -> String {
     let program = database.cluster().binaries().program("pg_dump");
     let output = Command::new(program)
         .args(["--schema-only", "--dbname", &database.url()])
@@ -38,12 +38,18 @@ fn schema(database: &Database<'_>) -> String {
         .join("\n")
 }
 
-/// Lets `psql` run a script as a role.
+/// Lets `psql` run a script as the superuser.
 fn psql(database: &Database<'_>, script: &str) {
+    psql_as(database, "postgres", script);
+}
+
+/// Lets `psql` run a script as a role.
+pub(super) fn psql_as(database: &Database<'_>, role: &str, script: &str) {
     use std::io::Write as _;
     let program = database.cluster().binaries().program("psql");
+    let url = database.url().replace("postgres@", &format!("{role}@"));
     let mut child = Command::new(program)
-        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &database.url()])
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &url])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -3,9 +3,12 @@
 use super::sample;
 use crate::support::{Lab, Serving};
 
-/// The head without what differs from answer to answer, and the body.
+/// The head without what depends on the moment, and the body.
 fn without_date(answer: &str) -> String {
-    let is_date = |line: &&str| line.to_lowercase().starts_with("date: ");
+    let is_date = |line: &&str| {
+        let line = line.to_lowercase();
+        line.starts_with("date: ") || line.starts_with("cache-control: ")
+    };
     answer
         .split("\r\n")
         .filter(|line| !is_date(line))
