@@ -54,6 +54,9 @@ use crate::schema::{Capture, TableFacts, quote};
 /// the work of a newer one alone.
 pub(crate) const VERSION: i32 = 1;
 
+/// Keys that are longer, all together, are not logged; this leaves room for the rest of an entry of an index.
+const KEY_BYTES_MAX: usize = 2000;
+
 /// Begins the name of every trigger and is followed by what it does.
 pub(crate) const TRIGGER_PREFIX: &str = "highwater_";
 
@@ -200,6 +203,24 @@ impl Target<'_> {
         equal.collect::<Vec<_>>().join(" AND ")
     }
 
+    /// That the key of a row is too long for the index of the history; `None` if it cannot be. The index of the table itself takes
+    /// 2,704 bytes, after compression and in the type's own form; ours is of text.
+    fn is_too_long(&self, row: &str) -> Option<String> {
+        let long = self.facts.key.iter().filter(|k| {
+            let declared = &self.facts.columns[k.column].declared;
+            match self.columns[k.column].family {
+                Family::Text => length(declared).is_none_or(|n| n * 4 > KEY_BYTES_MAX),
+                Family::Numeric => length(declared).is_none_or(|n| n > KEY_BYTES_MAX),
+                Family::Bytea | Family::Other => true,
+                _ => false,
+            }
+        });
+        let bytes: Vec<String> = long
+            .map(|k| format!("octet_length({row}.{}::text)", quote(&k.name)))
+            .collect();
+        (!bytes.is_empty()).then(|| format!("{} > {KEY_BYTES_MAX}", bytes.join(" + ")))
+    }
+
     /// That the columns of the key still have their names.
     fn is_as_known(&self) -> String {
         let columns = self.facts.key.iter().map(|k| {
@@ -218,9 +239,19 @@ impl Target<'_> {
         let Function {
             declare,
             begin,
+            too_long,
             log,
             joins,
         } = function;
+        let id = self.id;
+        let log = match too_long {
+            Some(too_long) => format!(
+                "        IF {too_long} THEN
+            INSERT INTO highwater.lost(id) VALUES ({id});
+        ELSE\n{log}        END IF;\n"
+            ),
+            None => (*log).to_owned(),
+        };
         // The plan of the first call, for one row perhaps, is the plan of all later ones.
         let joins = if *joins {
             " SET enable_nestloop = off"
@@ -247,9 +278,8 @@ END
         );
         let tag = tag_outside(&text);
         format!(
-            "CREATE OR REPLACE FUNCTION highwater.{name}_{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
+            "CREATE OR REPLACE FUNCTION highwater.{name}_{id}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
              SET search_path = pg_catalog, pg_temp{settings}{joins} AS {tag}\n{text}{tag}",
-            self.id,
         )
     }
 
@@ -280,6 +310,8 @@ struct Function<'a> {
     declare: &'a str,
     /// What it does in any case.
     begin: &'a str,
+    /// Whether a key is too long to be indexed; `None` if none can be. Then older links end.
+    too_long: Option<String>,
     /// What it does if the key still has its names.
     log: &'a str,
     /// Whether it joins as many rows as a statement has changed.
@@ -293,6 +325,12 @@ fn is_exact(column: &ColumnLayout) -> bool {
             column.family,
             Family::Boolean | Family::Integer | Family::Text | Family::Uuid
         )
+}
+
+/// The first number in the parentheses of a type.
+fn length(declared: &str) -> Option<usize> {
+    let (_, modifiers) = declared.split_once('(')?;
+    modifiers.split([',', ')']).next()?.trim().parse().ok()
 }
 
 /// Quotes a string for SQL.

@@ -37,7 +37,7 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
 /// Makes every connection of ours write values in one form, whatever the role, the database or the server prefers. A transaction of a
 /// pooled connection repeats it with `SET LOCAL`, because what lies behind a connection pooler may be another session each time.
-pub(crate) const OUTPUT_SETTINGS: [(&str, &str); 7] = [
+pub(crate) const OUTPUT_SETTINGS: [(&str, &str); 8] = [
     ("DateStyle", "ISO"),
     ("TimeZone", "UTC"),
     ("IntervalStyle", "postgres"),
@@ -45,6 +45,8 @@ pub(crate) const OUTPUT_SETTINGS: [(&str, &str); 7] = [
     ("bytea_output", "hex"),
     ("xmloption", "content"),
     ("lc_monetary", "C"),
+    // Compiling a statement costs a hundred times what these short ones do.
+    ("jit", "off"),
 ];
 
 /// Where a database is and how to get in.

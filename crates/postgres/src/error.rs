@@ -49,9 +49,19 @@ pub(crate) fn translate(error: &tokio_postgres::Error) -> Error {
         Some(said) => translate_said(said),
         // The connection broke, or the server does not speak the protocol: a new connection may do.
         None => Error::Unavailable(format!(
-            "The connection to the database was lost ({error}). Try again; if it stays so, check that the server runs."
+            "The connection to the database was lost ({}). Try again; if it stays so, check that the server runs.",
+            reason(error)
         )),
     }
+}
+
+/// The innermost cause; the error itself only says of which kind it is.
+fn reason(error: &tokio_postgres::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 fn translate_said(said: &DbError) -> Error {
@@ -91,7 +101,7 @@ fn translate_said(said: &DbError) -> Error {
             "The database cannot be written: it is a standby, or default_transaction_read_only is on. Write to the primary.".into(),
         ),
         "42501" => Error::Unavailable(format!(
-            "The role of the service lacks a right: {message}. Grant it; highwater track --print-sql shows what is needed."
+            "The role of the service lacks a right: {message}. Grant it; highwater track --print-sql --role, run as the owner, shows what is needed."
         )),
         // The statement was made for a table that looks otherwise now: bind again.
         "42P01" | "42703" | "42704" | "3F000" => Error::SchemaChanged,

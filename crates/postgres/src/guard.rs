@@ -13,7 +13,7 @@ use futures_util::future::{OptionFuture, join3};
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::{Error, Gone};
 use highwater_sql::postgres::Visible;
-use tokio_postgres::{Client, Row, RowStream};
+use tokio_postgres::{Client, IsolationLevel, Row, RowStream};
 
 use crate::bind::Statement;
 use crate::error::{Fault, is_connection_lost};
@@ -74,9 +74,9 @@ struct Found {
     in_recovery: bool,
     meta: Option<FoundMeta>,
     newest: Option<(Anchor, String)>,
-    /// Whether the newest tick can be the anchor of a link, and of every crash of the server before is known what it may have undone.
+    /// Whether the newest tick may be named by a link.
     is_settled: bool,
-    /// What has become of the anchors of `lo` and `hi`.
+    /// For `lo` and `hi`: what the ticks say that they are anchored at.
     anchors: Vec<FoundAnchor>,
     /// One for each tracked table of the query.
     tables: Vec<FoundTable>,
@@ -94,17 +94,20 @@ struct FoundMeta {
 
 #[derive(Debug)]
 struct FoundAnchor {
-    /// `None` if the tick does not exist.
+    /// `None` if there is no such tick.
     nonce: Option<u32>,
-    /// For every crash of the server since: what had certainly happened before it. The number of a transaction that is not in it may have
-    /// been given to another one.
-    cuts: Vec<Position>,
+    /// What is certain to have survived the first crash after it.
+    cut: Option<Position>,
+    /// Whether there are ticks before it; they are deleted in the order of their ids.
+    is_older_known: bool,
 }
 
 #[derive(Debug)]
 struct FoundTable {
     /// `None` if its tracking is not the one that the schema describes.
     horizon: Option<i64>,
+    /// Whether there are records that the newest tick does not show.
+    is_newer: bool,
     /// Its records after `hi`.
     later: Later,
 }
@@ -163,14 +166,19 @@ pub(crate) async fn open_with(
                     rows,
                 });
             }
-            Ok((Verdict::Ahead, _)) => session.commit().await,
-            Ok((Verdict::Unsettled, _)) => {
-                session
-                    .batch_execute("COMMIT; SELECT highwater.settle()")
-                    .await?;
-                session.done();
+            Ok((Verdict::Unsettled, _)) if Instant::now() <= deadline => {
+                session.commit().await;
+                settle(pool).await?;
                 continue;
             }
+            Ok((Verdict::Unsettled, _)) => {
+                session.commit().await;
+                return Err(Error::Unavailable(
+                    "The database has been restarted. Try again.".into(),
+                )
+                .into());
+            }
+            Ok((Verdict::Ahead, _)) => session.commit().await,
             Err(fault) => {
                 session.commit().await;
                 return Err(fault);
@@ -185,6 +193,24 @@ pub(crate) async fn open_with(
         }
         tokio::time::sleep(STANDBY_INTERVAL).await;
     }
+}
+
+/// Records what a restart of the server may have undone, before anything is served.
+async fn settle(pool: &Arc<Pool>) -> Result<(), Fault> {
+    let mut session = pool.live_session().await?;
+    let transaction = session
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .read_only(false)
+        .start()
+        .await?;
+    transaction.batch_execute(pool.settings()).await?;
+    transaction
+        .batch_execute("SELECT highwater.settle()")
+        .await?;
+    transaction.commit().await?;
+    session.done();
+    Ok(())
 }
 
 type Answers = (Found, Option<Result<RowStream, tokio_postgres::Error>>);
@@ -271,15 +297,15 @@ impl Question<'_> {
             return sql;
         }
         sql.push_str(
-            ", m.readable_by, m.epoch, m.identity = highwater.identity(), highwater.is_settled(), \
-             t.id, t.nonce, t.snapshot::text",
+            ", m.readable_by, m.epoch, m.identity = highwater.identity(), t.id, t.nonce, t.snapshot::text, highwater.is_settled()",
         );
         for position in self.positions() {
-            let tick = position.anchor.tick;
             let _ = write!(
                 sql,
                 ", (SELECT nonce FROM highwater.tick WHERE id = {tick}), \
-                 (SELECT pg_catalog.string_agg(cut::text, ' ') FROM highwater.tick WHERE id > {tick} AND cut IS NOT NULL)",
+                 (SELECT cut::text FROM highwater.tick WHERE id > {tick} AND cut IS NOT NULL ORDER BY id LIMIT 1), \
+                 EXISTS (SELECT FROM highwater.tick WHERE id < {tick})",
+                tick = position.anchor.tick
             );
         }
         for (relation, tracked) in self.tracked() {
@@ -291,6 +317,17 @@ impl Question<'_> {
             );
             let later = self.hi.map(|hi| (tracked.id, hi));
             push_later(&mut sql, later, RECENT_RECORDS_MAX + 1);
+            if self.hi.is_none() {
+                let _ = write!(
+                    sql,
+                    ", EXISTS (SELECT FROM highwater.history_{0} WHERE xid >= pg_catalog.pg_snapshot_xmax(t.snapshot)::text::bigint) \
+                     OR EXISTS (SELECT FROM highwater.history_{0} WHERE xid = ANY (ARRAY( \
+                       SELECT x.xid::text::bigint FROM pg_catalog.pg_snapshot_xip(t.snapshot) AS x(xid))))",
+                    tracked.id
+                );
+            } else {
+                sql.push_str(", true");
+            }
         }
         sql.push_str(", ");
         let tracked = self.schema.facts[self.table].tracked.as_ref();
@@ -320,31 +357,31 @@ impl Question<'_> {
             epoch: row.try_get(3)?,
             is_same_database: truth(row, 4)?,
         });
-        found.is_settled = truth(row, 5)?;
-        if let Some(tick) = row.try_get::<_, Option<i64>>(6)? {
+        if let Some(tick) = row.try_get::<_, Option<i64>>(5)? {
             let anchor = Anchor {
                 tick: tick.unsigned_abs(),
-                nonce: nonce(row.try_get(7)?),
+                nonce: nonce(row.try_get(6)?),
             };
-            found.newest = Some((anchor, text(row, 8)?.unwrap_or_default().to_owned()));
+            found.newest = Some((anchor, text(row, 7)?.unwrap_or_default().to_owned()));
         }
+        found.is_settled = truth(row, 8)?;
         let mut at = 9;
         for _ in self.positions() {
-            let cuts = text(row, at + 1)?.unwrap_or_default().split_whitespace();
+            let cut = text(row, at + 1)?;
             found.anchors.push(FoundAnchor {
                 nonce: row.try_get::<_, Option<i64>>(at)?.map(nonce),
-                cuts: cuts
-                    .map(|cut| parse(cut, Anchor::default()))
-                    .collect::<Result<_, _>>()?,
+                cut: cut.map(|cut| parse(cut, Anchor::default())).transpose()?,
+                is_older_known: truth(row, at + 2)?,
             });
-            at += 2;
+            at += 3;
         }
         for _ in self.tracked() {
             found.tables.push(FoundTable {
                 horizon: row.try_get(at)?,
                 later: Later::read(row, at + 1)?,
+                is_newer: truth(row, at + 1 + Later::COLUMNS)?,
             });
-            at += 1 + Later::COLUMNS;
+            at += 2 + Later::COLUMNS;
         }
         found.news = Later::read(row, at)?;
         Ok(found)
@@ -378,13 +415,17 @@ impl Question<'_> {
         }
         let horizon = found.tables.iter().filter_map(|t| t.horizon).max();
         for (position, anchor) in self.positions().zip(&found.anchors) {
-            if horizon.is_some_and(|horizon| position.xmin() < horizon) {
+            let is_forgotten = anchor.nonce.is_none() && !anchor.is_older_known;
+            if is_forgotten || horizon.is_some_and(|horizon| position.xmin() < horizon) {
                 return Err(Gone::Pruned.into());
             }
-            let is_anchored =
-                position.anchor == Anchor::default() || anchor.nonce == Some(position.anchor.nonce);
-            let is_certain = anchor.cuts.iter().all(|cut| cut.contains(position));
-            if !is_anchored || !is_certain || position.visible.xmax > now.visible.xmax {
+            if anchor.nonce != Some(position.anchor.nonce)
+                || anchor
+                    .cut
+                    .as_ref()
+                    .is_some_and(|cut| !cut.contains(position))
+                || position.visible.xmax > now.visible.xmax
+            {
                 return Err(Gone::Restored.into());
             }
         }
@@ -400,8 +441,21 @@ impl Question<'_> {
                 .lo
                 .and_then(|lo| narrowed(lo, std::iter::once(&found.news))),
             has_many_later: later.map(Later::total).max() > Some(RECENT_RECORDS_MAX),
-            hi: Some(self.hi.cloned().unwrap_or(now)),
+            hi: Some(match self.hi {
+                Some(hi) => hi.clone(),
+                None => self.steady(found)?.unwrap_or(now),
+            }),
         }))
+    }
+
+    /// The newest tick, if it shows the same rows as the transaction does: unlike that, it is sure to survive a crash, and the same for everybody.
+    fn steady(&self, found: &Found) -> Result<Option<Position>, Fault> {
+        let Some((anchor, snapshot)) = &found.newest else {
+            return Ok(None);
+        };
+        let tick = parse(snapshot, *anchor)?;
+        let is_newer = found.tables.iter().any(|table| table.is_newer);
+        Ok((!is_newer && self.lo.is_none_or(|lo| tick.contains(lo))).then_some(tick))
     }
 
     /// The newest snapshot that can be served.
@@ -434,10 +488,10 @@ fn parse(snapshot: &str, anchor: Anchor) -> Result<Position, Fault> {
 
 enum Verdict {
     Ready(Seen),
+    /// The server was started since the newest tick.
+    Unsettled,
     /// The standby has not seen what a link names.
     Ahead,
-    /// The server was started since the newest tick, which therefore no new link may name.
-    Unsettled,
 }
 
 /// What a snapshot sees, without those transactions in progress that wrote nothing of interest; `None` if there are no later records.

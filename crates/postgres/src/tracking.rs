@@ -18,16 +18,18 @@ pub(crate) use script::print_sql;
 
 use highwater_core::Error;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::error::Fault;
 use crate::own_schema::{self, State};
 use crate::{capture, meta};
-pub(crate) use survey::{display, is_wanted};
 use survey::{Registration, Survey};
+pub(crate) use survey::{display, is_wanted};
 
 /// How long an attempt waits for a lock that the application holds. Meanwhile the application's writers wait behind it.
 const LOCK_TIMEOUT_MS: u32 = 200;
+/// How long the last attempt waits: PostgreSQL needs a second to notice that its own autovacuum is in the way, and to stop it.
+const LAST_LOCK_TIMEOUT_MS: u32 = 1200;
 /// How many attempts are made before the table is left for the next time.
 const LOCK_ATTEMPTS_MAX: u32 = 10;
 /// How often the database may change while it is looked at.
@@ -97,7 +99,8 @@ async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<V
     }
     if !survey.owns_schema && !survey.registered.is_empty() {
         return Err(Error::Unsupported(
-            "Only the owner of the schema highwater can end the tracking. Connect as that role.".into(),
+            "Only the owner of the schema highwater can end the tracking. Connect as that role."
+                .into(),
         )
         .into());
     }
@@ -220,7 +223,11 @@ fn excuse(fault: Fault, survey: &Survey, step: &Step, policy: &Policy) -> Result
         return Err(fault);
     };
     let (Step::Track(position, _) | Step::Extend(position, _)) = step else {
-        return Err(fault);
+        if error.as_db_error().is_none() {
+            return Err(fault);
+        }
+        tracing::warn!(%error, "the remains of a table cannot be removed for now");
+        return Ok(());
     };
     let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
     if is_named || error.as_db_error().is_none() {
@@ -233,7 +240,7 @@ fn excuse(fault: Fault, survey: &Survey, step: &Step, policy: &Policy) -> Result
 
 /// Makes Highwater's own tables, or brings them in order.
 async fn prepare(client: &mut Client) -> Result<(), Fault> {
-    let write = begin(client).await?;
+    let write = begin(client, LAST_LOCK_TIMEOUT_MS).await?;
     match own_schema::state(&write).await? {
         State::Absent => own_schema::create(&write).await?,
         State::Older(format) => own_schema::upgrade(&write, format).await?,
@@ -248,7 +255,7 @@ async fn prepare(client: &mut Client) -> Result<(), Fault> {
 
 /// Drops the schema if nothing is tracked any more.
 async fn finish(client: &mut Client) -> Result<(), Fault> {
-    let write = begin(client).await?;
+    let write = begin(client, LAST_LOCK_TIMEOUT_MS).await?;
     if own_schema::state(&write).await? != State::Absent {
         let sql = "SELECT EXISTS (SELECT FROM highwater.registered)";
         if !write
@@ -266,7 +273,13 @@ async fn finish(client: &mut Client) -> Result<(), Fault> {
 async fn carry_out(client: &mut Client, survey: &Survey, step: &Step) -> Result<Done, Fault> {
     let mut attempt = 1;
     loop {
-        let write = begin(client).await?;
+        let is_last = attempt == LOCK_ATTEMPTS_MAX;
+        let lock_timeout_ms = if is_last {
+            LAST_LOCK_TIMEOUT_MS
+        } else {
+            LOCK_TIMEOUT_MS
+        };
+        let write = begin(client, lock_timeout_ms).await?;
         let outcome = match step {
             Step::Track(position, before) => {
                 install::track(&write, survey, *position, before).await
@@ -279,7 +292,7 @@ async fn carry_out(client: &mut Client, survey: &Survey, step: &Step) -> Result<
                 write.commit().await?;
                 return Ok(done);
             }
-            Err(Fault::Postgres(error)) if is_locked(&error) && attempt < LOCK_ATTEMPTS_MAX => {
+            Err(Fault::Postgres(error)) if is_locked(&error) && !is_last => {
                 write.rollback().await?;
                 // Those who waited behind the attempt go first.
                 tokio::time::sleep(std::time::Duration::from_millis(u64::from(LOCK_TIMEOUT_MS)))
@@ -298,14 +311,19 @@ fn is_locked(error: &tokio_postgres::Error) -> bool {
     )
 }
 
-/// A transaction that no other node's changes of the tracking run beside.
-async fn begin(client: &mut Client) -> Result<Transaction<'_>, Fault> {
-    let write = client.transaction().await?;
+/// A transaction that no other node's changes of the tracking run beside, and which sees what others have committed while it waited.
+async fn begin(client: &mut Client, lock_timeout_ms: u32) -> Result<Transaction<'_>, Fault> {
+    let write = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .read_only(false)
+        .start()
+        .await?;
     // Other nodes are quick, so there is no limit for them; then only short waits.
     write
         .batch_execute(&format!(
             "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
-             SELECT pg_advisory_xact_lock({}); SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}",
+             SELECT pg_advisory_xact_lock({}); SET LOCAL lock_timeout = {lock_timeout_ms}",
             own_schema::LOCK
         ))
         .await?;

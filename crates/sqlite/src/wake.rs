@@ -302,21 +302,4 @@ mod tests {
             tokio::task::yield_now().await;
         }
     }
-
-    /// What a look costs: `cargo test -p highwater-sqlite --lib -- --ignored --nocapture cost`.
-    #[test]
-    #[ignore = "a measurement"]
-    #[allow(clippy::print_stdout, reason = "its result")]
-    fn cost() {
-        for mode in ["wal", "delete"] {
-            let (_directory, _outside, access, mut observer) = observed(mode);
-            observer.look(&access);
-            let looks = 100_000;
-            let begin = std::time::Instant::now();
-            for _ in 0..looks {
-                assert_eq!(observer.look(&access), Look::Unchanged);
-            }
-            println!("{mode}: {:?} a look", begin.elapsed() / looks);
-        }
-    }
 }

@@ -292,6 +292,9 @@ fn read_rounds(
     let mut failing_since = None;
     while done < plan.rounds as u64 || begin.elapsed() < plan.time {
         let turn = match follower.step(transport) {
+            Ok((Turn::Gone, response)) => {
+                return Err(format!("a link is gone for no reason: {response:?}"));
+            }
             Ok((turn, _)) => turn,
             Err(Failure::NoAnswer(_) | Failure::Unavailable) if plan.amid_trouble => {
                 let since = *failing_since.get_or_insert_with(Instant::now);
@@ -305,8 +308,7 @@ fn read_rounds(
         };
         failing_since = None;
         match turn {
-            Turn::Page => {}
-            Turn::Gone => return Err("a link is gone for no reason".to_owned()),
+            Turn::Page | Turn::Gone => {}
             Turn::Round { items, .. } => {
                 done += 1;
                 work.count_round();

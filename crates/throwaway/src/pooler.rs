@@ -67,7 +67,8 @@ impl Pooler {
                     "PgBouncer does not start (`cargo xtask test` installs it): {log}"
                 )));
             }
-            std::thread::sleep(Duration::from_millis(10));
+            // Nothing tells when the socket is there.
+            std::thread::park_timeout(Duration::from_millis(10));
         }
         Ok(pooler)
     }

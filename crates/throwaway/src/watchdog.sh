@@ -37,4 +37,6 @@ done
 
 [ ! -e data/postmaster.pid ] || "$pg_ctl" stop -D data -m immediate -w -t 60 >>log </dev/null 6>&- 7>&- 8>&-
 cd /
-rm -rf "$directory"
+# At once and as a whole: who comes now finds nothing and makes a new cluster, in which nothing must be deleted.
+mv "$directory" "$directory-$$"
+rm -rf "$directory-$$"

@@ -67,6 +67,10 @@ pub(super) fn function(target: &Target<'_>) -> String {
         &Function {
             declare: &declare,
             begin: "",
+            too_long: target
+                .is_too_long("OLD")
+                .zip(target.is_too_long("NEW"))
+                .map(|(old, new)| format!("coalesce({old}, false) OR coalesce({new}, false)")),
             log: &body,
             joins: false,
         },

@@ -18,15 +18,15 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
     );
     vec![
         begin(id),
-        function(target, "insert", "I", &format!(
+        function(target, "insert", "I", &["n"], &format!(
             "        {record} SELECT mine, {new_key}, NULL FROM highwater_new AS n;\n"
         )),
-        function(target, "update", "U", &format!(
+        function(target, "update", "U", &["o", "n"], &format!(
             "{correct}        {record} {images}
         UNION ALL SELECT mine, {new_key}, NULL FROM highwater_new AS n WHERE NOT EXISTS (SELECT FROM highwater_old AS o WHERE {});\n",
             target.same_key("o", "n")
         )),
-        function(target, "delete", "D", &format!("{correct}        {record} {images};\n")),
+        function(target, "delete", "D", &["o"], &format!("{correct}        {record} {images};\n")),
     ]
 }
 
@@ -34,7 +34,7 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
 /// statement.
 fn begin(id: i32) -> String {
     format!(
-        "CREATE FUNCTION highwater.begin_{id}() RETURNS trigger LANGUAGE plpgsql AS $highwater$
+        "CREATE FUNCTION highwater.begin_{id}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $highwater$
 DECLARE
     stack pg_catalog.text;
 BEGIN
@@ -54,7 +54,7 @@ $highwater$"
     )
 }
 
-fn function(target: &Target<'_>, name: &str, letter: &str, log: &str) -> String {
+fn function(target: &Target<'_>, name: &str, letter: &str, rows: &[&str], log: &str) -> String {
     let id = target.id;
     // The commonest case of highwater.statement_ends(): this statement alone is under way.
     let begin = format!(
@@ -67,11 +67,26 @@ fn function(target: &Target<'_>, name: &str, letter: &str, log: &str) -> String 
         END IF;
     END IF;\n"
     );
+    let too_long: Option<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let table = if *row == "o" {
+                "highwater_old"
+            } else {
+                "highwater_new"
+            };
+            let is_too_long = target.is_too_long(row)?;
+            Some(format!(
+                "EXISTS (SELECT FROM {table} AS {row} WHERE {is_too_long})"
+            ))
+        })
+        .collect();
     target.function(
         name,
         &Function {
             declare: "    since bigint := 9223372036854775807;\n",
             begin: &begin,
+            too_long: too_long.map(|conditions| conditions.join(" OR ")),
             log,
             joins: letter != "I",
         },

@@ -26,21 +26,33 @@ pub(super) fn function(target: &Target<'_>) -> String {
         target.key_list(),
         target.key_texts("o").join(", "),
     );
+    let is_long = match target.is_too_long("o") {
+        Some(is_too_long) => format!(
+            "            EXECUTE 'SELECT EXISTS (SELECT FROM {only}' || {relation}::oid::regclass || {} INTO is_long;
+            IF is_long THEN
+                INSERT INTO highwater.lost(id) VALUES ({id});
+                RETURN NULL;
+            END IF;\n",
+            literal(&format!(" AS o WHERE {is_too_long})"))
+        ),
+        None => String::new(),
+    };
     let body = format!(
         "        IF current_setting('transaction_isolation') <> 'read committed' OR row_security_active({relation}::oid)
             OR (SELECT sum(pg_table_size(c.oid)) > {LOGGED_BYTES_MAX} FROM pg_class AS c
                 WHERE c.oid = TG_RELID OR c.oid IN (SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t)) THEN
             INSERT INTO highwater.lost(id) VALUES ({id});
         ELSE
-            EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID;
+{is_long}            EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID;
         END IF;\n",
         literal(&log),
     );
     target.function(
         "truncate",
         &Function {
-            declare: "",
+            declare: "    is_long boolean;\n",
             begin: "",
+            too_long: None,
             log: &body,
             joins: false,
         },

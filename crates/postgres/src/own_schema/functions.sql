@@ -100,8 +100,11 @@ BEGIN
     IF has_own_types THEN
         described := described || ' ' || highwater.layout_of_types(relation);
     END IF;
-    IF persistence = 'u' AND NOT EXISTS (SELECT FROM highwater.sentinel AS s WHERE s.relation = layout.relation) THEN
-        described := described || ' emptied';
+    -- Not in one condition: a standby refuses to plan a statement that names an UNLOGGED table, even if it would not be executed.
+    IF persistence = 'u' THEN
+        IF NOT EXISTS (SELECT FROM highwater.sentinel AS s WHERE s.relation = layout.relation) THEN
+            described := described || ' emptied';
+        END IF;
     END IF;
     -- The encoding of the database does not matter, nor whether MD5 is allowed.
     RETURN to_hex(hashtextextended(described COLLATE "C", 0)) || to_hex(hashtextextended(described COLLATE "C", 1));

@@ -213,6 +213,10 @@ fn a_promoted_standby() {
         &Policy::All,
     ))
     .unwrap();
+    if !primary.binaries().program("pg_basebackup").is_file() {
+        eprintln!("there is no pg_basebackup");
+        return;
+    }
     let standby = primary.standby(&Options::new()).unwrap();
     standby.catch_up(&primary).unwrap();
     let same = "SELECT identity = highwater.identity() FROM highwater.meta";

@@ -18,6 +18,8 @@ pub(crate) struct Oracle {
     tables: Vec<Watched>,
     memories: Vec<Memory>,
     trace: String,
+    /// `server_version_num`
+    version: u32,
 }
 
 /// A tracked table.
@@ -99,6 +101,11 @@ impl Oracle {
     pub(crate) fn of(database: Database<'static>) -> Oracle {
         let mut watcher = database.session().expect("a session");
         watcher.run(SETTINGS).expect("settings");
+        let version = watcher
+            .run("SHOW server_version_num")
+            .expect("a version")
+            .rows;
+        let [version] = fields(&version[0]);
         let session = database.session().expect("a session");
         let mut oracle = Oracle {
             database,
@@ -107,10 +114,23 @@ impl Oracle {
             tables: Vec::new(),
             memories: Vec::new(),
             trace: String::new(),
+            version: version.parse().expect("a number"),
         };
         oracle.survey();
         oracle.remember("nothing");
         oracle
+    }
+
+    /// Whether this version of PostgreSQL knows what the statement needs.
+    pub(crate) fn knows(&self, sql: &str) -> bool {
+        let since = [
+            ("MERGE", 150_000),
+            ("CONCURRENTLY", 140_000),
+            ("VIRTUAL", 180_000),
+        ];
+        since
+            .iter()
+            .all(|(word, version)| self.version >= *version || !sql.contains(word))
     }
 
     pub(crate) fn tracks_nothing(&self) -> bool {
@@ -170,6 +190,9 @@ impl Oracle {
 
     /// Executes statements that nothing may refuse.
     pub(crate) fn run(&mut self, sql: &str) {
+        if !self.knows(sql) {
+            return;
+        }
         self.session
             .run(sql)
             .unwrap_or_else(|e| panic!("{sql}\n{e}"));

@@ -81,6 +81,23 @@ fn an_ordinary_owner_tracks_and_writers_need_no_rights() {
     session
         .run("INSERT INTO app.t VALUES (3, 'three'); INSERT INTO app.p VALUES (3, 'three')")
         .unwrap();
+    // Also where the short way through the triggers does not suffice.
+    world
+        .database
+        .sql(&format!(
+            "GRANT SELECT, UPDATE, DELETE, TRUNCATE ON app.t, app.p TO {}",
+            world.writer
+        ))
+        .unwrap();
+    for sql in [
+        "INSERT INTO app.t VALUES (3, 'x') ON CONFLICT (id) DO UPDATE SET v = 'conflict'",
+        "WITH d AS (DELETE FROM app.t WHERE id = 3 RETURNING *) INSERT INTO app.t SELECT * FROM d",
+        "CREATE FUNCTION pg_temp.f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN UPDATE app.t SET v = v || '+' WHERE id = 1; RETURN 'f'; END $$; UPDATE app.t SET v = pg_temp.f() WHERE id = 2; UPDATE app.p SET id = id + 1",
+        "TRUNCATE app.t, app.p; INSERT INTO app.t VALUES (3, 'three'); INSERT INTO app.p VALUES (3, 'three')",
+    ] {
+        session.run(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+    world.database.sql("DELETE FROM highwater.history_1; DELETE FROM highwater.history_2; INSERT INTO app.t VALUES (4); INSERT INTO app.p VALUES (4)").unwrap();
     assert!(session.run("SELECT * FROM highwater.meta").is_err());
     assert!(session.run("SELECT highwater.notify()").is_err());
     let rows = world.database.sql("SELECT (SELECT count(*) FROM highwater.history_1) + (SELECT count(*) FROM highwater.history_2)").unwrap();

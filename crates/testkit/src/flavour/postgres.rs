@@ -126,7 +126,8 @@ const FLAVOUR: Flavour = Flavour {
     conflict_clauses: &[""],
     constraint_clauses: &[""],
     chained_upserts: false,
-    collations: &["", "", "", " COLLATE \"C\"", " COLLATE public.alike"],
+    // Not yet `COLLATE public.alike`: capture cannot compare keys with a non-deterministic collation.
+    collations: &["", "", "", " COLLATE \"C\""],
     overlooked: &[],
     // serialization_failure: which of several transactions has to give way depends on what else they look at, so on capture too.
     fickle: &[code("40001")],
