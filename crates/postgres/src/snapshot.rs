@@ -128,7 +128,12 @@ mod tests {
 
     #[test]
     fn snapshots_survive_encoding_and_have_one_encoding() {
-        for text in ["5:5:", "10:20:10,14,15", "1:9000000000:1,8999999999", "3:4:3"] {
+        for text in [
+            "5:5:",
+            "10:20:10,14,15",
+            "1:9000000000:1,8999999999",
+            "3:4:3",
+        ] {
             let position = position(text);
             let encoded = position.encode();
             assert_eq!(Position::decode(&encoded), Ok(position), "{text}");

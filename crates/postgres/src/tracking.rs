@@ -23,8 +23,8 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 use crate::error::Fault;
 use crate::own_schema::{self, State};
 use crate::{capture, meta};
+pub(crate) use survey::is_wanted;
 use survey::{Registration, Survey};
-pub(crate) use survey::{display, is_wanted};
 
 /// How long an attempt waits for a lock that the application holds. Meanwhile the application's writers wait behind it.
 const LOCK_TIMEOUT_MS: u32 = 200;

@@ -71,10 +71,11 @@ BEGIN
     IF described IS NULL OR persistence = 'u' AND pg_is_in_recovery() THEN
         RETURN NULL;
     END IF;
+    -- Dropped columns, too: one that came and went has left its values in old images.
     SELECT string_agg(a.xmin::text || a.attname::text, ' '), bool_or(a.atttypid >= 16384)
     INTO part, has_own_types
     FROM (SELECT a.xmin, a.attname, a.atttypid FROM pg_attribute AS a
-        WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS a;
+        WHERE a.attrelid = relation AND a.attnum > 0 ORDER BY a.attnum) AS a;
     described := described || ' ' || coalesce(part, '');
     -- A constraint keeps its number when its index is built anew.
     SELECT string_agg(coalesce(

@@ -294,3 +294,43 @@ fn types_of_the_application() {
         assert_eq!(told(&track(&database)), expected, "{ddl}");
     }
 }
+
+/// Programs of several versions on one database leave each other's work alone.
+#[test]
+fn versions() {
+    let database =
+        database("CREATE TABLE t(id int PRIMARY KEY); CREATE TABLE u(id int PRIMARY KEY)");
+    track(&database);
+    // What a newer program captures is not undone, what an older one captured begins anew.
+    database
+        .sql(
+            "UPDATE highwater.registered SET capture = 99, digest = 'other' WHERE table_name = 't'",
+        )
+        .unwrap();
+    assert_eq!(track(&database), Ensured::default());
+    database
+        .sql("UPDATE highwater.registered SET capture = 0 WHERE table_name = 'u'")
+        .unwrap();
+    assert_eq!(told(&track(&database)), " | u | ");
+    // Tables of a newer format that an older program can still work with, and those that it cannot.
+    database
+        .sql("UPDATE highwater.meta SET format = 99")
+        .unwrap();
+    assert_eq!(track(&database), Ensured::default());
+    database
+        .sql("UPDATE highwater.meta SET readable_by = 99")
+        .unwrap();
+    for refused in [
+        ensure(&database, &Policy::All).unwrap_err(),
+        untrack(&database, None).unwrap_err(),
+    ] {
+        assert!(
+            refused.contains("newer version of Highwater (format 99"),
+            "{refused}"
+        );
+    }
+    let foreign = self::database("CREATE SCHEMA highwater; CREATE TABLE t(id int PRIMARY KEY)");
+    let refused = ensure(&foreign, &Policy::All).unwrap_err();
+    assert!(refused.contains("not Highwater's"), "{refused}");
+    assert!(untrack(&foreign, None).is_err());
+}

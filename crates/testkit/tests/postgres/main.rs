@@ -97,19 +97,19 @@ fn write(seeds_count: u64, server: impl Fn() -> Box<dyn Server> + Sync) -> Count
 /// The suite would prove little if most statements were refused, and nothing if two databases without Highwater differed.
 #[test]
 fn most_generated_statements_are_executed_alike_by_two_databases() {
-    let all = write(20, || Box::new(Nobody));
+    let all = write(8, || Box::new(Nobody));
     assert!(all.done > all.refused, "{all:?}");
 }
 
 #[test]
 fn capture_neither_refuses_nor_changes_what_programs_do() {
-    write(40, || Box::new(Tracking));
+    write(12, || Box::new(Tracking));
 }
 
 #[test]
 fn every_state_can_be_told_from_history_and_rows() {
     let all = Mutex::new(0);
-    seeds::each(40, |seed, trace| {
+    seeds::each(10, |seed, trace| {
         let compared = capture::run(&mut PostgresLab::new(Tracking), seed, trace)?;
         *all.lock().unwrap_or_else(PoisonError::into_inner) += compared;
         Ok(())
@@ -121,7 +121,7 @@ fn every_state_can_be_told_from_history_and_rows() {
 #[test]
 fn every_round_of_a_random_history_is_exact() {
     let all = Mutex::new(history::Totals::default());
-    seeds::each(40, |seed, trace| {
+    seeds::each(12, |seed, trace| {
         let totals = history::run(&mut lab(), seed, history::Plan::default(), trace)?;
         all.lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -169,7 +169,7 @@ fn restored(runs: u64, lab: fn() -> PostgresLab) {
 #[test]
 fn links_survive_pruning_only_if_their_history_did() {
     let all = Mutex::new(restore::Totals::default());
-    seeds::each(20, |seed, trace| {
+    seeds::each(8, |seed, trace| {
         let totals = restore::run_pruned(&mut lab(), seed, trace)?;
         all.lock()
             .unwrap_or_else(PoisonError::into_inner)
