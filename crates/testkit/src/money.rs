@@ -266,11 +266,13 @@ impl Work {
 
 /// Reads the last changes of a client without writers beside it, and compares its copy with the database.
 fn settle(client: &mut Client, around: Surroundings<'_>) -> Result<(), String> {
-    loop {
+    // A round that is under way shows the state when it began.
+    let mut rounds = if client.follower.begins_round() { 1 } else { 2 };
+    while rounds > 0 {
         match client.follower.step(around.transport)?.0 {
             Turn::Page => {}
             Turn::Gone => return Err("a link is gone for no reason".to_owned()),
-            Turn::Round { .. } => break,
+            Turn::Round { .. } => rounds -= 1,
         }
     }
     let (copy, answer) = (client.follower.copy(), client.state(around).answer());

@@ -173,7 +173,8 @@ async fn a_conflict_with_recovery_is_no_wrong_page() {
     let begin = Instant::now();
     let (mut exact, mut refused) = (0, 0);
     let reading = async {
-        while refused == 0 || exact == 0 {
+        // PostgreSQL counts conflicts a little later than it causes them.
+        while refused == 0 || exact == 0 || value(pair.standby, DATABASE, conflicts) == "0" {
             assert!(
                 begin.elapsed() < Duration::from_secs(25),
                 "{exact} {refused}"
@@ -203,7 +204,6 @@ async fn a_conflict_with_recovery_is_no_wrong_page() {
     );
     reading.await;
     drop(vacuum);
-    assert_ne!(value(pair.standby, DATABASE, conflicts), "0");
 }
 
 /// Runs statements again and again until it is dropped.
