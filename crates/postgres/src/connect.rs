@@ -37,7 +37,7 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
 /// Makes every connection of ours write values in one form, whatever the role, the database or the server prefers. A transaction of a
 /// pooled connection repeats it with `SET LOCAL`, because what lies behind a connection pooler may be another session each time.
-pub(crate) const OUTPUT_SETTINGS: [(&str, &str); 8] = [
+pub(crate) const OUTPUT_SETTINGS: [(&str, &str); 7] = [
     ("DateStyle", "ISO"),
     ("TimeZone", "UTC"),
     ("IntervalStyle", "postgres"),
@@ -45,8 +45,6 @@ pub(crate) const OUTPUT_SETTINGS: [(&str, &str); 8] = [
     ("bytea_output", "hex"),
     ("xmloption", "content"),
     ("lc_monetary", "C"),
-    // Compiling a statement costs a hundred times what these short ones do.
-    ("jit", "off"),
 ];
 
 /// Where a database is and how to get in.
@@ -130,10 +128,11 @@ impl Access {
         told: impl FnMut(AsyncMessage) + Clone + Send + 'static,
     ) -> Result<Client, Error> {
         let client = self.open(told).await?;
-        let settings: String = OUTPUT_SETTINGS
-            .iter()
-            .map(|(name, value)| format!("SET {name} = '{value}';"))
-            .collect();
+        // To compile a statement takes longer than to run it, and few run twice.
+        let mut settings = String::from("SET jit = off;");
+        for (name, value) in OUTPUT_SETTINGS {
+            settings.push_str(&format!("SET {name} = '{value}';"));
+        }
         client
             .batch_execute(&settings)
             .await

@@ -13,7 +13,6 @@ mod script;
 mod survey;
 
 pub(crate) use highwater_core::tracking::{Ensured, Policy};
-#[allow(unused_imports, reason = "what uses it comes next")]
 pub(crate) use script::print_sql;
 
 use highwater_core::Error;
