@@ -1,0 +1,10 @@
+//! The reading side of the PostgreSQL store, against real clusters.
+
+mod connect;
+mod encryption;
+mod faults;
+mod paging;
+mod pooler;
+mod serving;
+mod standby;
+mod types;
