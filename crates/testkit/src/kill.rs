@@ -3,15 +3,17 @@
 //! What must hold: whatever the moment of the kill, the same links go on with the next process, every round is exact, and the
 //! writer never notices. What is deliberately absent: any help for the process that is killed.
 
+mod crash;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use highwater_throwaway::Stop;
+use highwater_throwaway::{Options, Stop};
 
 use crate::client::{Client, Progress, Surroundings};
 use crate::follower::Failure;
+use crate::gate::Gate;
 use crate::history::{self, published};
 use crate::lab::{Lab, Which};
 use crate::money::{self, Plan, Work, check_total, create, transfer, whole};
@@ -31,8 +33,11 @@ const STORMS: u64 = 4;
 /// Rounds that the clients of such a run read together.
 const STORM_ROUNDS: u64 = 30;
 
+/// Such histories and runs on PostgreSQL, where the latter kill several nodes and PostgreSQL itself.
+const POSTGRES_HISTORIES: u64 = 2;
+const CRASH_STORMS: u64 = 2;
 /// Nodes on one PostgreSQL database.
-const NODES: usize = 3;
+pub(crate) const NODES: usize = 3;
 /// Restarts of PostgreSQL, or of a node, are at least so many rounds apart.
 const ROUNDS_BETWEEN_TROUBLES: u64 = 3;
 
@@ -49,24 +54,33 @@ pub fn kill_suite(binary: &Path) {
     each(STORMS, |seed, trace| storm(binary, seed, trace));
 }
 
-/// The same on PostgreSQL: one node whose every restart is a crash, and several nodes that are killed, as PostgreSQL is, while programs write.
-/// Each client reads for so long at least.
+/// The same on PostgreSQL, with several nodes on one database, where PostgreSQL is killed, too.
 ///
 /// # Panics
 ///
 /// If anything is wrong; the report names the seed.
-pub fn postgres_kill_suite(binary: &Path, time: Duration) {
-    each(HISTORIES, |seed, trace| {
+pub fn postgres_kill_suite(binary: &Path) {
+    each(POSTGRES_HISTORIES, |seed, trace| {
         let mut lab = PostgresLab::new(Process::new(binary));
         history::run(&mut lab, seed, history::Plan::default(), trace).map(drop)
     });
-    storm_of_nodes(binary, time).unwrap_or_else(|error| panic!("{error}"));
+    let all = Mutex::new(crash::Totals::default());
+    each(CRASH_STORMS, |seed, trace| {
+        let totals = crash::storm(binary, seed, trace)?;
+        all.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(&totals);
+        Ok(())
+    });
+    tell(&all.into_inner());
 }
 
-fn storm_of_nodes(binary: &Path, time: Duration) -> Result<(), String> {
-    let nodes = Nodes::new(binary, NODES);
-    let mut lab = PostgresLab::with_files(nodes.clone());
-    let (cluster, database) = (lab.cluster(), lab.database(Which::Served).url());
+/// Moves money on PostgreSQL while nodes and PostgreSQL are killed and started again. Each client reads for so long at least.
+///
+/// # Panics
+///
+/// If anything is wrong.
+pub fn postgres_conservation(binary: &Path, time: Duration) {
     let plan = Plan {
         writers: 6,
         clients: 3,
@@ -76,23 +90,42 @@ fn storm_of_nodes(binary: &Path, time: Duration) -> Result<(), String> {
         lingers: true,
         amid_trouble: true,
     };
+    let nodes = Nodes::new(binary, NODES);
+    let mut lab = PostgresLab::in_own_cluster(&forgetful(), nodes.clone());
+    let (cluster, database) = (lab.cluster(), lab.database(Which::Served).url());
     let trouble = |work: &Work, mut rng: Rng| {
         while !work.is_over() {
             work.wait_for_rounds(ROUNDS_BETWEEN_TROUBLES);
-            let node = rng.below(nodes.count());
             if rng.chance(70) {
+                let node = rng.below(nodes.count());
                 nodes.kill_node(node);
                 work.wait_for_rounds(rng.below(3) as u64);
                 nodes.start_node(node, &database);
             } else {
-                cluster
-                    .stop(Stop::Immediate)
-                    .and_then(|()| cluster.start_again())
-                    .expect("PostgreSQL can be restarted");
+                work.crash(|| {
+                    let restarted = cluster.restart(Stop::Immediate);
+                    restarted.expect("PostgreSQL can be restarted");
+                });
             }
         }
     };
-    money::run_amid(&mut lab, 1, plan, trouble).map(drop)
+    let totals = money::run_amid(&mut lab, 1, plan, trouble);
+    let totals = totals.unwrap_or_else(|error| panic!("{error}"));
+    assert!(totals.crashes > 0, "{totals:?}");
+    tell(&totals);
+}
+
+/// A cluster where a crash loses what was committed last, up to the newest tick.
+pub(crate) fn forgetful() -> Options {
+    Options::new()
+        .set("synchronous_commit", "off")
+        .set("wal_writer_delay", "10s")
+}
+
+/// Shown by `cargo nextest run --no-capture`.
+#[allow(clippy::print_stdout, reason = "the figures of a test")]
+fn tell(figures: &impl std::fmt::Debug) {
+    println!("{figures:#?}");
 }
 
 /// Kills the program between and during requests while another program moves money.
@@ -125,7 +158,7 @@ fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<(), String> {
                 },
             );
         // Ends the writer also if a check below panics.
-        let _end = End(&gate);
+        let _end = gate.end();
         let mut rounds = 0;
         while rounds < STORM_ROUNDS && !writer.is_finished() {
             let client = &mut clients[rng.below(2)];
@@ -170,59 +203,12 @@ fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<(), String> {
     })
 }
 
+/// A few milliseconds.
+const SPIN_MAX: usize = 2_000_000;
+
 /// Lets a random, short time pass without giving up the processor.
 fn spin(rng: &mut Rng) {
-    for _ in 0..rng.below(2_000_000) {
+    for _ in 0..rng.below(SPIN_MAX) {
         std::hint::spin_loop();
-    }
-}
-
-/// Lets a writer through unless somebody wants the database to stand still.
-#[derive(Default)]
-struct Gate {
-    writing: Mutex<()>,
-    wanted: AtomicBool,
-    ended: AtomicBool,
-}
-
-impl Gate {
-    /// Does one piece of work when the gate is open; returns whether there should be another.
-    fn pass(&self, work: impl FnOnce() -> bool) -> bool {
-        while self.wanted.load(Ordering::Acquire) && !self.ended.load(Ordering::Acquire) {
-            std::thread::yield_now();
-        }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        work();
-        !self.ended.load(Ordering::Acquire)
-    }
-
-    /// Shuts the gate until the result is dropped.
-    fn shut(&self) -> Shut<'_> {
-        self.wanted.store(true, Ordering::Release);
-        Shut {
-            gate: self,
-            _writing: self.writing.lock().unwrap_or_else(PoisonError::into_inner),
-        }
-    }
-}
-
-/// A gate that is shut.
-struct Shut<'a> {
-    gate: &'a Gate,
-    _writing: MutexGuard<'a, ()>,
-}
-
-impl Drop for Shut<'_> {
-    fn drop(&mut self) {
-        self.gate.wanted.store(false, Ordering::Release);
-    }
-}
-
-/// Tells the writer that all is over.
-struct End<'a>(&'a Gate);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::Release);
     }
 }

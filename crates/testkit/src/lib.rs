@@ -3,12 +3,13 @@
 //! A store joins by implementing [`Lab`]; everything else is the same for all stores. What must hold: a run is repeated by its seed;
 //! nothing that is checked was computed with the product's own code. What is deliberately absent: tests of single functions.
 //!
-//! Environment: `HIGHWATER_SEED` runs one seed only, `HIGHWATER_ORACLE_RUNS` changes how many seeds are tried, and
+//! Environment: `HIGHWATER_SEED` runs one seed only, `HIGHWATER_ORACLE_RUNS` changes how many seeds are tried (from that one on, or from 1), and
 //! `HIGHWATER_TRACE` keeps every line of the report of a failure instead of the last ones, `HIGHWATER_KEEP` keeps the databases.
 
 pub mod client;
 pub mod flavour;
 pub mod follower;
+mod gate;
 pub mod history;
 pub mod http;
 pub mod in_process;

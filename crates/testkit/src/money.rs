@@ -1,25 +1,27 @@
 //! Conservation of money: several threads move money between accounts without a pause while clients page.
 //!
 //! No state of the database can be noted here, because it changes all the time. But every committed state has the same total, so
-//! every completed round must show it; a round that mixes two states shows another. What must hold: nothing waits for a time;
+//! every completed round must show it; a round that mixes two states shows another. What must hold: no check waits for a time;
 //! the writers write until the clients have read their rounds. What is deliberately absent: filters, which would hide accounts.
 
-use std::collections::BTreeSet;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+mod reader;
+mod work;
+
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Surroundings};
 use crate::flavour::{Declared, Flavour, Kind};
-use crate::follower::{Failure, Follower, Turn};
+use crate::follower::Follower;
 use crate::history::published;
-use crate::http::Transport;
-use crate::key::EntityKey;
 use crate::lab::{Lab, Outcome, Outside, Which};
 use crate::model::EntitySet;
+use crate::oracle::State;
 use crate::query::{ClientQuery, Version};
 use crate::render::Canon;
 use crate::rng::Rng;
 use crate::schema::{Column, Family, Schema, Table};
+
+use reader::Reader;
+pub use work::Work;
 
 /// Accounts at first.
 const ACCOUNTS: i64 = 60;
@@ -29,8 +31,6 @@ const BALANCE: i64 = 1_000;
 const RESERVED: [i64; 2] = [1_001, 1_002];
 /// All money.
 const TOTAL: i64 = (ACCOUNTS + 2) * BALANCE;
-/// How long the service may be away.
-const TROUBLE_MAX: Duration = Duration::from_secs(60);
 /// So many transactions of others a lingering one lets pass before it ends.
 const LINGERED: u64 = 50;
 
@@ -112,12 +112,25 @@ pub fn whole(set: &EntitySet, version: Version, page_size: usize) -> ClientQuery
     }
 }
 
-/// Runs writers and clients at the same time. Returns how many transactions and rounds there were.
+/// What was done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Transactions that were committed.
+    pub transactions: u64,
+    /// Complete rounds, each of which shows all the money.
+    pub rounds: u64,
+    /// Links that were void after a crash of the database.
+    pub gone: u64,
+    /// Crashes of the database.
+    pub crashes: usize,
+}
+
+/// Runs writers and clients at the same time.
 ///
 /// # Errors
 ///
-/// A round shows another total, or an account twice; or the copies differ from the database in the end.
-pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<(u64, u64), String> {
+/// A round shows another total, or an account twice; a link is gone for no reason; or the copies differ from the database in the end.
+pub fn run(lab: &mut dyn Lab, seed: u64, plan: Plan) -> Result<Totals, String> {
     run_amid(lab, seed, plan, |_, _| {})
 }
 
@@ -131,23 +144,17 @@ pub fn run_amid(
     seed: u64,
     plan: Plan,
     trouble: impl FnOnce(&Work, Rng) + Send,
-) -> Result<(u64, u64), String> {
+) -> Result<Totals, String> {
     let mut rng = Rng::new(seed);
     let schema = create(lab);
     let transport = lab.open();
     let sets = published(&*transport, &schema)?;
     let flavour = lab.flavour();
-    let mut clients: Vec<Client> = (0..plan.clients)
+    let mut readers: Vec<Reader> = (0..plan.clients)
         .map(|number| {
-            let version = if number % 2 == 0 {
-                Version::V4_0
-            } else {
-                Version::V4_01
-            };
-            Client::new(
-                number,
-                whole(&sets[0], version, 1 + rng.below(plan.page_max)),
-            )
+            let version = [Version::V4_0, Version::V4_01][number % 2];
+            let query = whole(&sets[0], version, 1 + rng.below(plan.page_max));
+            Reader::new(query, plan.amid_trouble)
         })
         .collect();
     let mut writers: Vec<(Box<dyn Outside>, Rng)> = (0..plan.writers)
@@ -173,174 +180,63 @@ pub fn run_amid(
         }
         let troubling_rng = rng.fork();
         scope.spawn(move || trouble(work, troubling_rng));
-        let reading: Vec<_> = clients
+        let reading: Vec<_> = readers
             .iter_mut()
-            .map(|client| {
-                let follower = &mut client.follower;
-                scope.spawn(move || read_rounds(follower, transport, plan, begin, work))
-            })
+            .map(|reader| scope.spawn(move || reader.read(transport, plan, begin, work)))
             .collect();
         let outcomes: Vec<_> = reading
             .into_iter()
             .map(std::thread::ScopedJoinHandle::join)
             .collect();
         work.end();
-        outcomes.into_iter().try_fold(0, |rounds, outcome| {
-            let outcome = outcome.unwrap_or_else(|_| Err("a client panicked".to_owned()));
-            Ok(rounds + outcome?)
-        })
+        outcomes
+            .into_iter()
+            .try_for_each(|outcome| outcome.unwrap_or_else(|_| Err("a client panicked".to_owned())))
     });
-    let rounds: u64 = outcome.map_err(|error: String| error)?;
-    let around = Surroundings {
-        lab,
-        schema: &schema,
-        transport: &*transport,
-    };
-    for client in &mut clients {
-        settle(client, around)?;
-    }
-    Ok((work.transactions(), rounds))
-}
-
-/// What the writers and the clients have done together.
-#[derive(Default)]
-pub struct Work {
-    progress: Mutex<Progress>,
-    moved: Condvar,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Progress {
-    transactions: u64,
-    rounds: u64,
-    is_over: bool,
-}
-
-impl Work {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the clients have read enough.
-    pub fn is_over(&self) -> bool {
-        self.progress().is_over
-    }
-
-    /// Waits until the clients have completed so many more rounds, or all is over.
-    pub fn wait_for_rounds(&self, rounds: u64) {
-        let progress = self.progress();
-        let until = progress.rounds + rounds;
-        let _ended = self
-            .moved
-            .wait_while(progress, |now| now.rounds < until && !now.is_over);
-    }
-
-    fn count_round(&self) {
-        self.progress().rounds += 1;
-        self.moved.notify_all();
-    }
-
-    fn transactions(&self) -> u64 {
-        self.progress().transactions
-    }
-
-    fn count(&self) {
-        self.progress().transactions += 1;
-        self.moved.notify_all();
-    }
-
-    fn end(&self) {
-        self.progress().is_over = true;
-        self.moved.notify_all();
-    }
-
-    /// Waits until others have ended so many transactions, or all is over.
-    fn wait(&self, transactions: u64) {
-        let progress = self.progress();
-        let until = progress.transactions + transactions;
-        let _ended = self
-            .moved
-            .wait_while(progress, |now| now.transactions < until && !now.is_over);
-    }
-}
-
-/// Reads the last changes of a client without writers beside it, and compares its copy with the database.
-fn settle(client: &mut Client, around: Surroundings<'_>) -> Result<(), String> {
-    // A round that is under way shows the state when it began.
-    let mut rounds = if client.follower.begins_round() { 1 } else { 2 };
-    while rounds > 0 {
-        match client.follower.step(around.transport)?.0 {
-            Turn::Page => {}
-            Turn::Gone => return Err("a link is gone for no reason".to_owned()),
-            Turn::Round { .. } => rounds -= 1,
+    outcome?;
+    for reader in &mut readers {
+        reader.settle(&*transport, &work)?;
+        let copy = reader.follower.copy();
+        let answer = State::read(lab, &schema.tables[0], &reader.follower.query).answer();
+        if *copy != answer {
+            return Err(format!("the copy is {copy:?}, the database {answer:?}"));
         }
     }
-    let (copy, answer) = (client.follower.copy(), client.state(around).answer());
-    if *copy == answer {
-        return Ok(());
-    }
-    Err(format!("the copy is {copy:?}, the database {answer:?}"))
-}
-
-/// Reads rounds until there were enough; returns how many.
-fn read_rounds(
-    follower: &mut Follower,
-    transport: &dyn Transport,
-    plan: Plan,
-    begin: Instant,
-    work: &Work,
-) -> Result<u64, String> {
-    let mut done = 0;
-    let mut failing_since = None;
-    while done < plan.rounds as u64 || begin.elapsed() < plan.time {
-        let turn = match follower.step(transport) {
-            Ok((Turn::Gone, response)) => {
-                return Err(format!("a link is gone for no reason: {response:?}"));
-            }
-            Ok((turn, _)) => turn,
-            Err(Failure::NoAnswer(_) | Failure::Unavailable) if plan.amid_trouble => {
-                let since = *failing_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > TROUBLE_MAX {
-                    return Err("the service does not come back".to_owned());
-                }
-                std::thread::yield_now();
-                continue;
-            }
-            Err(failure) => return Err(failure.into()),
-        };
-        failing_since = None;
-        match turn {
-            Turn::Page | Turn::Gone => {}
-            Turn::Round { items, .. } => {
-                done += 1;
-                work.count_round();
-                let keys: BTreeSet<&EntityKey> = items.iter().map(|(key, _)| key).collect();
-                if keys.len() < items.len() {
-                    return Err(format!("an account came twice: {items:?}"));
-                }
-                check_total(follower)?;
-            }
-        }
-    }
-    Ok(done)
+    let done = work.progress().clone();
+    Ok(Totals {
+        transactions: done.transactions,
+        rounds: done.rounds,
+        gone: readers.iter().map(|reader| reader.gone).sum(),
+        crashes: done.crashes.len(),
+    })
 }
 
 /// Moves money between the reserved accounts in transactions that stay open while others come and go.
 fn linger(program: &mut dyn Outside, mut rng: Rng, work: &Work) {
     while !work.is_over() {
-        let [from, to] = RESERVED;
-        let amount = 1 + rng.below(100);
-        for sql in [
-            "BEGIN".to_owned(),
-            format!("UPDATE accounts SET balance = balance - {amount} WHERE id = {from}"),
-            "SAVEPOINT between".to_owned(),
-            format!("UPDATE accounts SET balance = balance + {amount} WHERE id = {to}"),
-        ] {
-            program.execute(&sql);
-        }
+        begin_lingering(program, &mut rng);
         work.wait(LINGERED);
-        program.execute(rng.word(&["COMMIT", "COMMIT", "ROLLBACK"]));
+        end_lingering(program, &mut rng);
     }
+}
+
+/// Begins a transaction that moves money between the reserved accounts.
+pub(crate) fn begin_lingering(program: &mut dyn Outside, rng: &mut Rng) {
+    let [from, to] = RESERVED;
+    let amount = 1 + rng.below(100);
+    for sql in [
+        "BEGIN".to_owned(),
+        format!("UPDATE accounts SET balance = balance - {amount} WHERE id = {from}"),
+        "SAVEPOINT between".to_owned(),
+        format!("UPDATE accounts SET balance = balance + {amount} WHERE id = {to}"),
+    ] {
+        program.execute(&sql);
+    }
+}
+
+/// Ends that transaction.
+pub(crate) fn end_lingering(program: &mut dyn Outside, rng: &mut Rng) {
+    program.execute(rng.word(&["COMMIT", "COMMIT", "ROLLBACK"]));
 }
 
 /// Checks that a copy is of one committed state.

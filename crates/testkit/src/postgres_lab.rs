@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use highwater_postgres::PostgresStore;
-use highwater_throwaway::{Cluster, Database, Options, Session};
+use highwater_throwaway::{Cluster, Database, Options, Session, State};
 
 use crate::flavour::{Flavour, POSTGRES, POSTGRES_WITHOUT_MERGE};
 use crate::http::Transport;
@@ -79,7 +79,16 @@ impl PostgresLab {
     ///
     /// If there is no PostgreSQL.
     pub fn with_files(server: impl Server + 'static) -> PostgresLab {
-        let cluster = Cluster::start(&Options::new()).expect("PostgreSQL is installed");
+        PostgresLab::in_own_cluster(&Options::new(), server)
+    }
+
+    /// The same, with settings of one's own.
+    ///
+    /// # Panics
+    ///
+    /// If there is no PostgreSQL.
+    pub fn in_own_cluster(options: &Options, server: impl Server + 'static) -> PostgresLab {
+        let cluster = Cluster::start(options).expect("PostgreSQL is installed");
         PostgresLab::in_cluster(Box::leak(Box::new(cluster)), Copies::Files, server)
     }
 
@@ -121,6 +130,30 @@ impl PostgresLab {
     }
 }
 
+impl PostgresLab {
+    /// Does what a node does from time to time. All states that were seen before survive a crash of PostgreSQL afterwards.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be done.
+    pub fn maintain(&self, retention: Duration) {
+        let options = highwater_postgres::Options {
+            retention,
+            ..highwater_postgres::Options::default()
+        };
+        let url = self.served.url();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be built");
+        let maintained = runtime.block_on(async {
+            let store = PostgresStore::open(&url, options).await?;
+            store.maintain_once().await
+        });
+        maintained.unwrap_or_else(|error| panic!("the database cannot be maintained: {error}"));
+    }
+}
+
 const BOTH: [Which; 2] = [Which::Served, Which::Shadow];
 
 impl Lab for PostgresLab {
@@ -147,15 +180,20 @@ impl Lab for PostgresLab {
 
     fn rows(&self, which: Which, sql: &str) -> Vec<Vec<Cell>> {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = readers[which as usize].get_or_insert_with(|| {
-            let mut session = self.database(which).session().expect("PostgreSQL runs");
-            session.run(READER).expect("the settings are known");
-            session
-        });
-        let answer = reader
-            .run(sql)
-            .unwrap_or_else(|refusal| panic!("{refusal}: {sql}"));
-        cells::rows(&answer)
+        let reader = &mut readers[which as usize];
+        loop {
+            let session = reader.get_or_insert_with(|| {
+                let mut session = self.database(which).session().expect("PostgreSQL runs");
+                session.run(READER).expect("the settings are known");
+                session
+            });
+            match session.run(sql) {
+                Ok(answer) => return cells::rows(&answer),
+                // PostgreSQL was restarted since the last reading.
+                Err(_) if session.state() == State::Lost => *reader = None,
+                Err(refusal) => panic!("{refusal}: {sql}"),
+            }
+        }
     }
 
     fn open(&mut self) -> Arc<dyn Transport> {
@@ -169,20 +207,7 @@ impl Lab for PostgresLab {
 
     fn prune(&mut self) {
         // What is older than a tick is forgotten, and maintenance begins with one.
-        let options = highwater_postgres::Options {
-            retention: Duration::ZERO,
-            ..highwater_postgres::Options::default()
-        };
-        let url = self.served.url();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime can be built");
-        let pruned = runtime.block_on(async {
-            let store = PostgresStore::open(&url, options).await?;
-            store.maintain_once().await
-        });
-        pruned.unwrap_or_else(|error| panic!("the history cannot be pruned: {error}"));
+        self.maintain(Duration::ZERO);
     }
 
     fn backup(&mut self) -> Backup {

@@ -13,9 +13,10 @@ use crate::trace::Trace;
 ///
 /// If a run fails or panics.
 pub fn each(runs_default: u64, run: impl Fn(u64, &mut Trace) -> Result<(), String> + Sync) {
+    let runs = variable("HIGHWATER_ORACLE_RUNS");
     let (first, count) = match variable("HIGHWATER_SEED") {
-        Some(seed) => (seed, 1),
-        None => (1, variable("HIGHWATER_ORACLE_RUNS").unwrap_or(runs_default)),
+        Some(seed) => (seed, runs.unwrap_or(1)),
+        None => (1, runs.unwrap_or(runs_default)),
     };
     let repeat = repeat_command();
     let next = AtomicU64::new(first);

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Calls `run` with each seed, two at a time.
 pub(crate) fn each(runs_default: u64, run: impl Fn(u64) + Sync) {
+    let runs = variable("HIGHWATER_ORACLE_RUNS");
     let (first, count) = match variable("HIGHWATER_SEED") {
-        Some(seed) => (seed, 1),
-        None => (1, variable("HIGHWATER_ORACLE_RUNS").unwrap_or(runs_default)),
+        Some(seed) => (seed, runs.unwrap_or(1)),
+        None => (1, runs.unwrap_or(runs_default)),
     };
     let next = AtomicU64::new(first);
     std::thread::scope(|scope| {
