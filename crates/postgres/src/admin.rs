@@ -16,6 +16,7 @@ use crate::guard::{self, Question};
 use crate::pool::Pool;
 use crate::schema::Schema;
 use crate::snapshot::Position;
+use crate::tracking::Effort;
 use crate::{introspect, status, tracking};
 
 /// How long a check of a link may take.
@@ -40,7 +41,8 @@ pub struct Meta {
 /// it refuses.
 pub async fn track(url: &str, policy: &Policy) -> Result<Ensured, Error> {
     let mut client = Access::parse(url)?.connect().await?;
-    tracking::ensure(&mut client, policy).await
+    let outcome = tracking::ensure(&mut client, policy, Effort::Thorough).await?;
+    Ok(outcome.ensured)
 }
 
 /// Ends the tracking of some tables, or removes every trace of Highwater. Returns the tables that were tracked.

@@ -22,6 +22,7 @@ use crate::meta::Meta;
 use crate::pool::{Pool, Session};
 use crate::read::read;
 use crate::schema::{Schema, TableFacts};
+use crate::tracking::{Effort, Outcome};
 use crate::wake::Wakeups;
 use crate::write::write;
 use crate::{maintain, status, tracking};
@@ -75,6 +76,32 @@ struct Looked {
     /// `None` if a verb has met another schema since.
     at: Option<Instant>,
     signature: Signature,
+    /// When the tracking is to be brought in order, if the application was in the way.
+    again: Option<Again>,
+}
+
+/// Another effort, after one that did not succeed.
+#[derive(Clone, Copy)]
+struct Again {
+    at: Instant,
+    waited: Duration,
+}
+
+/// The time between two efforts, which doubles from one to the other: each one holds up requests and the table's writers for a moment.
+const AGAIN_MIN: Duration = Duration::from_secs(1);
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+
+impl Again {
+    fn after(effort: Effort, last: Option<Again>) -> Again {
+        let waited = match last {
+            Some(last) if effort == Effort::Again => (last.waited * 2).min(AGAIN_MAX),
+            _ => AGAIN_MIN,
+        };
+        Again {
+            at: Instant::now() + waited,
+            waited,
+        }
+    }
 }
 
 impl PostgresStore {
@@ -92,7 +119,7 @@ impl PostgresStore {
             options.statement_timeout,
         ));
         let own_key = SealKey::generate();
-        let schema = load(&pool, &options.tracking, Occasion::Opening).await?;
+        let (schema, is_incomplete) = load(&pool, &options.tracking, Effort::Thorough).await?;
         let keys = key_ring(schema.meta.as_ref(), &own_key).ok_or_else(no_key)?;
         Ok(PostgresStore {
             inner: Arc::new(Inner {
@@ -103,6 +130,7 @@ impl PostgresStore {
                 looked: Mutex::new(Looked {
                     at: Some(Instant::now()),
                     signature: schema.signature.clone(),
+                    again: is_incomplete.then(|| Again::after(Effort::Thorough, None)),
                 }),
                 schema: RwLock::new(Arc::new(schema)),
                 keys: RwLock::new(Arc::new(keys)),
@@ -237,8 +265,10 @@ impl Inner {
         // another, and queries that were bound to the first would have to be bound again.
         let _reading = self.reading.lock().await;
         let is_looked_at = self.looked().at.is_some_and(|at| at >= asked);
-        if !is_looked_at && !self.is_unchanged().await? {
-            self.reload().await?;
+        if self.looked().again.is_some_and(|again| again.at <= asked) {
+            self.reload(Effort::Again).await?;
+        } else if !is_looked_at && !self.is_unchanged().await? {
+            self.reload(Effort::Short).await?;
         }
         Ok(self.schema())
     }
@@ -260,10 +290,9 @@ impl Inner {
                     session.done();
                     let is_unchanged = signature == last;
                     if is_unchanged {
-                        *self.looked() = Looked {
-                            at: Some(now),
-                            signature,
-                        };
+                        let mut looked = self.looked();
+                        looked.at = Some(now);
+                        looked.signature = signature;
                     }
                     return Ok(is_unchanged);
                 }
@@ -279,14 +308,16 @@ impl Inner {
     }
 
     /// Reads the schema anew. The caller holds [`Self::reading`].
-    async fn reload(&self) -> Result<(), Error> {
+    async fn reload(&self, effort: Effort) -> Result<(), Error> {
         let now = Instant::now();
-        let schema = load(&self.pool, &self.tracking, Occasion::Later).await?;
+        let (schema, is_incomplete) = load(&self.pool, &self.tracking, effort).await?;
         self.set_keys(key_ring(schema.meta.as_ref(), &self.own_key))?;
-        *self.looked() = Looked {
-            at: Some(now),
-            signature: schema.signature.clone(),
-        };
+        {
+            let mut looked = self.looked();
+            looked.at = Some(now);
+            looked.signature = schema.signature.clone();
+            looked.again = is_incomplete.then(|| Again::after(effort, looked.again));
+        }
         // A catalog with the same version says the same; whoever was bound to it need not be bound again.
         if schema.catalog.version != self.schema().catalog.version {
             tracing::info!("the schema of the database has changed");
@@ -315,35 +346,35 @@ impl Inner {
     }
 }
 
-/// When a schema is loaded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Occasion {
-    Opening,
-    Later,
-}
-
-/// Brings the tracking in order and reads the schema. Most of the time there is nothing to do, and nothing is written.
-async fn load(pool: &Arc<Pool>, policy: &Policy, occasion: Occasion) -> Result<Schema, Error> {
+/// Brings the tracking in order and reads the schema. Most of the time there is nothing to do, and nothing is written. Tells also whether
+/// another effort is needed.
+async fn load(pool: &Arc<Pool>, policy: &Policy, effort: Effort) -> Result<(Schema, bool), Error> {
     let mut session: Session = pool.live_session().await?;
-    match tracking::ensure(&mut session, policy).await {
-        Ok(ensured) => tell(&ensured),
+    let outcome = match tracking::ensure(&mut session, policy, effort).await {
+        Ok(outcome) => outcome,
         Err(error @ Error::ReadOnly(_)) => {
             tracing::warn!(%error, "nothing can be tracked; serving what is there");
+            Outcome::default()
         }
-        // The options were right once; what they name may have been dropped.
-        Err(error @ Error::Unsupported(_)) if occasion == Occasion::Later => {
+        // The options were right once; what is there may be another schema now.
+        Err(error @ Error::Unsupported(_)) if effort != Effort::Thorough => {
             tracing::warn!(%error, "the tracking is left as it is");
+            Outcome::default()
         }
         Err(error) => return Err(error),
-    }
-    let schema = introspect::load(&mut session).await?;
+    };
+    tell(&outcome.ensured);
+    let schema = match outcome.schema {
+        Some(schema) => schema,
+        None => introspect::load(&mut session).await?,
+    };
     session.done();
     // A store that tracks nothing is opened to have a look at the database; the one that is opened then says it.
     let is_look = matches!(policy, Policy::Only(tables) if tables.is_empty());
-    if occasion == Occasion::Opening && !is_look {
+    if effort == Effort::Thorough && !is_look {
         warn(&schema, policy);
     }
-    Ok(schema)
+    Ok((schema, outcome.is_incomplete))
 }
 
 /// Tells what is not served, and what is not tracked although it should be.

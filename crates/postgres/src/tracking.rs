@@ -15,45 +15,84 @@ mod survey;
 pub(crate) use highwater_core::tracking::{Ensured, Policy};
 pub(crate) use script::print_sql;
 
+use std::time::Duration;
+
 use highwater_core::Error;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::error::Fault;
 use crate::own_schema::{self, State};
+use crate::schema::Schema;
 use crate::{capture, meta};
 pub(crate) use survey::is_wanted;
 use survey::{Registration, Survey};
 
-/// How long an attempt waits for a lock that the application holds. Meanwhile the application's writers wait behind it.
-const LOCK_TIMEOUT_MS: u32 = 200;
-/// How long the last attempt waits: PostgreSQL needs a second to notice that its own autovacuum is in the way, and to stop it.
-const LAST_LOCK_TIMEOUT_MS: u32 = 1200;
-/// How many attempts are made before the table is left for the next time.
+/// How long a short attempt waits for a lock that the application holds. Meanwhile the application's writers wait behind it.
+const SHORT_LOCK_TIMEOUT_MS: u32 = 200;
+/// How long a long attempt waits: PostgreSQL needs a second to notice that its own autovacuum is in the way, and to stop it.
+const LONG_LOCK_TIMEOUT_MS: u32 = 1200;
+/// How many attempts a thorough effort makes before the table is left for the next time. The last one is long.
 const LOCK_ATTEMPTS_MAX: u32 = 10;
 /// How often the database may change while it is looked at.
 const SURVEYS_MAX: u32 = 5;
+
+/// How hard it is tried to get the tables that are to be changed, which the application may have locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Somebody waits for the tables that the policy names: several attempts, and an error if one of these resists.
+    Thorough,
+    /// Requests wait: one short attempt.
+    Short,
+    /// The same again, later: one long attempt.
+    Again,
+}
+
+/// What came of an effort.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) ensured: Ensured,
+    /// What there is, if all was in order.
+    pub(crate) schema: Option<Schema>,
+    /// Whether a table resisted, so that another effort is worth it.
+    pub(crate) is_incomplete: bool,
+}
 
 /// Brings the tracking of all tables in order. Does nothing on a hot standby.
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if a named table cannot be tracked, [`Error::Unavailable`] if a newer version of Highwater tracks the database,
-/// [`Error::Busy`] if the application keeps a named table locked, else what PostgreSQL reports.
-pub(crate) async fn ensure(client: &mut Client, policy: &Policy) -> Result<Ensured, Error> {
-    ensure_now(client, policy).await.map_err(Fault::tell)
+/// [`Error::Unsupported`] if a named table cannot be tracked and [`Error::Busy`] if the application keeps it locked, but only of a thorough
+/// effort; [`Error::Unavailable`] if a newer version of Highwater tracks the database, else what PostgreSQL reports.
+pub(crate) async fn ensure(
+    client: &mut Client,
+    policy: &Policy,
+    effort: Effort,
+) -> Result<Outcome, Error> {
+    ensure_now(client, policy, effort)
+        .await
+        .map_err(Fault::tell)
 }
 
-async fn ensure_now(client: &mut Client, policy: &Policy) -> Result<Ensured, Fault> {
-    let mut ensured = Ensured::default();
+async fn ensure_now(
+    client: &mut Client,
+    policy: &Policy,
+    effort: Effort,
+) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
     for _ in 0..SURVEYS_MAX {
         let survey = Survey::take(client).await?;
         if survey.schema.in_recovery {
-            return Ok(ensured);
+            outcome.schema = Some(survey.schema);
+            return Ok(outcome);
         }
-        let steps = steps(&survey, policy)?;
+        if effort == Effort::Thorough {
+            check_named(&survey, policy)?;
+        }
+        let steps = steps(&survey, policy);
         if steps.is_empty() && survey.is_identified {
-            return Ok(ensured);
+            outcome.schema = Some(survey.schema);
+            return Ok(outcome);
         }
         if !survey.is_ready() {
             prepare(client).await?;
@@ -61,16 +100,19 @@ async fn ensure_now(client: &mut Client, policy: &Policy) -> Result<Ensured, Fau
         }
         let mut has_changed = false;
         for step in &steps {
-            match carry_out(client, &survey, step).await {
-                Ok(Done::Yes) => note(&mut ensured, &survey, step),
+            match carry_out(client, &survey, step, effort).await {
+                Ok(Done::Yes) => note(&mut outcome.ensured, &survey, step),
                 Ok(Done::Quietly) => {}
                 Ok(Done::Obsolete) => has_changed = true,
-                Err(fault) => excuse(fault, &survey, step, policy)?,
+                Err(fault) => {
+                    excuse(fault, &survey, step, policy, effort)?;
+                    outcome.is_incomplete = true;
+                }
             }
         }
         if !has_changed {
-            sort(&mut ensured);
-            return Ok(ensured);
+            sort(&mut outcome.ensured);
+            return Ok(outcome);
         }
     }
     Err(Error::Busy("The tables of the database keep changing. Try again later.".into()).into())
@@ -107,7 +149,7 @@ async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<V
     for registration in &survey.registered {
         if tables.is_none_or(|names| names.iter().any(|name| is_named(registration, name))) {
             let step = Step::Forget(registration.id);
-            carry_out(client, &survey, &step).await?;
+            carry_out(client, &survey, &step, Effort::Thorough).await?;
             untracked.push(registration.display());
         }
     }
@@ -143,17 +185,24 @@ enum Done {
     Obsolete,
 }
 
-fn steps(survey: &Survey, policy: &Policy) -> Result<Vec<Step>, Fault> {
-    if let Policy::Only(names) = policy {
-        for name in names {
-            let position = survey.find(name)?;
-            if let Some(reason) = survey.obstacle(position) {
-                return Err(
-                    Error::Unsupported(format!("{name} cannot be tracked. {reason}")).into(),
-                );
-            }
+/// Refuses a policy that names what is neither tracked nor can be. Whoever finds it tracked need not be able to begin that.
+fn check_named(survey: &Survey, policy: &Policy) -> Result<(), Fault> {
+    let Policy::Only(names) = policy else {
+        return Ok(());
+    };
+    for name in names {
+        let position = survey.find(name)?;
+        if survey.schema.facts[position].tracked.is_some() {
+            continue;
+        }
+        if let Some(reason) = survey.obstacle(position) {
+            return Err(Error::Unsupported(format!("{name} cannot be tracked. {reason}")).into());
         }
     }
+    Ok(())
+}
+
+fn steps(survey: &Survey, policy: &Policy) -> Vec<Step> {
     let mut steps = Vec::new();
     for position in 0..survey.schema.facts.len() {
         let before = survey.registrations_of(position);
@@ -184,7 +233,7 @@ fn steps(survey: &Survey, policy: &Policy) -> Result<Vec<Step>, Fault> {
     if survey.owns_schema {
         steps.extend(gone.map(|r| Step::Forget(r.id)));
     }
-    Ok(steps)
+    steps
 }
 
 fn note(ensured: &mut Ensured, survey: &Survey, step: &Step) {
@@ -195,13 +244,9 @@ fn note(ensured: &mut Ensured, survey: &Survey, step: &Step) {
         Step::Track(position, _) | Step::Extend(position, _) => {
             ensured.renewed.push(survey.display(*position))
         }
-        Step::Forget(id) => ensured.forgotten.extend(
-            survey
-                .registered
-                .iter()
-                .filter(|r| r.id == *id)
-                .map(Registration::display),
-        ),
+        Step::Forget(id) => ensured
+            .forgotten
+            .extend(survey.registration(*id).map(Registration::display)),
     }
 }
 
@@ -216,30 +261,50 @@ fn sort(ensured: &mut Ensured) {
     }
 }
 
-/// A table that resists does not keep the others from being tracked, unless somebody asked for it by name.
-fn excuse(fault: Fault, survey: &Survey, step: &Step, policy: &Policy) -> Result<(), Fault> {
+/// A table that resists does not keep the others from being tracked, unless somebody waits for it by name.
+fn excuse(
+    fault: Fault,
+    survey: &Survey,
+    step: &Step,
+    policy: &Policy,
+    effort: Effort,
+) -> Result<(), Fault> {
     let Fault::Postgres(error) = &fault else {
         return Err(fault);
     };
-    let (Step::Track(position, _) | Step::Extend(position, _)) = step else {
-        if error.as_db_error().is_none() {
-            return Err(fault);
-        }
-        tracing::warn!(%error, "the remains of a table cannot be removed for now");
-        return Ok(());
-    };
-    let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
-    if is_named || error.as_db_error().is_none() {
+    let Some(said) = error.as_db_error() else {
         return Err(fault);
+    };
+    let (table, what) = match step {
+        Step::Track(position, _) | Step::Extend(position, _) => {
+            let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
+            if is_named && effort == Effort::Thorough {
+                return Err(fault);
+            }
+            (
+                survey.display(*position),
+                "the table cannot be tracked for now",
+            )
+        }
+        Step::Forget(id) => (
+            survey
+                .registration(*id)
+                .map_or_else(String::new, Registration::display),
+            "the remains of the table cannot be removed for now",
+        ),
+    };
+    let reason = said.message();
+    // Once is enough for everybody but who looks for more.
+    match effort {
+        Effort::Again => tracing::debug!(table, reason, "{what}"),
+        Effort::Thorough | Effort::Short => tracing::warn!(table, reason, "{what}"),
     }
-    let table = survey.display(*position);
-    tracing::warn!(%table, %error, "the table cannot be tracked for now");
     Ok(())
 }
 
 /// Makes Highwater's own tables, or brings them in order.
 async fn prepare(client: &mut Client) -> Result<(), Fault> {
-    let write = begin(client, LAST_LOCK_TIMEOUT_MS).await?;
+    let write = begin(client, LONG_LOCK_TIMEOUT_MS).await?;
     match own_schema::state(&write).await? {
         State::Absent => own_schema::create(&write).await?,
         State::Older(format) => own_schema::upgrade(&write, format).await?,
@@ -254,7 +319,7 @@ async fn prepare(client: &mut Client) -> Result<(), Fault> {
 
 /// Drops the schema if nothing is tracked any more.
 async fn finish(client: &mut Client) -> Result<(), Fault> {
-    let write = begin(client, LAST_LOCK_TIMEOUT_MS).await?;
+    let write = begin(client, LONG_LOCK_TIMEOUT_MS).await?;
     if own_schema::state(&write).await? != State::Absent {
         let sql = "SELECT EXISTS (SELECT FROM highwater.registered)";
         if !write
@@ -269,14 +334,23 @@ async fn finish(client: &mut Client) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn carry_out(client: &mut Client, survey: &Survey, step: &Step) -> Result<Done, Fault> {
-    let mut attempt = 1;
+async fn carry_out(
+    client: &mut Client,
+    survey: &Survey,
+    step: &Step,
+    effort: Effort,
+) -> Result<Done, Fault> {
+    let mut attempts_left = match effort {
+        Effort::Thorough => LOCK_ATTEMPTS_MAX,
+        Effort::Short | Effort::Again => 1,
+    };
     loop {
-        let is_last = attempt == LOCK_ATTEMPTS_MAX;
-        let lock_timeout_ms = if is_last {
-            LAST_LOCK_TIMEOUT_MS
+        attempts_left -= 1;
+        let is_last = attempts_left == 0;
+        let lock_timeout_ms = if is_last && effort != Effort::Short {
+            LONG_LOCK_TIMEOUT_MS
         } else {
-            LOCK_TIMEOUT_MS
+            SHORT_LOCK_TIMEOUT_MS
         };
         let write = begin(client, lock_timeout_ms).await?;
         let outcome = match step {
@@ -294,9 +368,7 @@ async fn carry_out(client: &mut Client, survey: &Survey, step: &Step) -> Result<
             Err(Fault::Postgres(error)) if is_locked(&error) && !is_last => {
                 write.rollback().await?;
                 // Those who waited behind the attempt go first.
-                tokio::time::sleep(std::time::Duration::from_millis(u64::from(LOCK_TIMEOUT_MS)))
-                    .await;
-                attempt += 1;
+                tokio::time::sleep(Duration::from_millis(u64::from(SHORT_LOCK_TIMEOUT_MS))).await;
             }
             Err(fault) => return Err(fault),
         }

@@ -8,7 +8,7 @@ use super::{Done, remains};
 use crate::capture::{self, Target};
 use crate::error::Fault;
 use crate::own_schema::RANDOM;
-use crate::schema::quote;
+use crate::schema::{Kind, quote};
 
 /// Begins the tracking of a table, if it is still as surveyed.
 pub(super) async fn track(
@@ -25,10 +25,13 @@ pub(super) async fn track(
     } else {
         "ACCESS EXCLUSIVE"
     };
-    match write
-        .batch_execute(&format!("LOCK TABLE {} IN {mode} MODE", facts.qualified()))
-        .await
-    {
+    // Tables that inherit from it are tracked on their own, and may be in use.
+    let only = match facts.kind {
+        Kind::Partitioned => "",
+        _ => "ONLY ",
+    };
+    let lock = format!("LOCK TABLE {only}{} IN {mode} MODE", facts.qualified());
+    match write.batch_execute(&lock).await {
         Err(error)
             if error
                 .as_db_error()

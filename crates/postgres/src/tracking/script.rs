@@ -5,7 +5,7 @@ use highwater_core::tracking::Policy;
 use tokio_postgres::Client;
 
 use super::survey::Survey;
-use super::{Step, install, steps};
+use super::{Step, check_named, install, steps};
 use crate::error::Fault;
 use crate::own_schema;
 use crate::schema::quote;
@@ -30,6 +30,7 @@ async fn print_now(
     role: Option<&str>,
 ) -> Result<String, Fault> {
     let survey = Survey::take_for_another(client).await?;
+    check_named(&survey, policy)?;
     let mut script = String::from(
         "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\nSET LOCAL lock_timeout = '5s';\n",
     );
@@ -49,7 +50,7 @@ async fn print_now(
         own_schema::LOCK
     ));
     let mut next = survey.registered.iter().map(|r| r.id).max().unwrap_or(0) + 1;
-    for step in steps(&survey, policy)? {
+    for step in steps(&survey, policy) {
         let Step::Track(position, before) = step else {
             continue;
         };

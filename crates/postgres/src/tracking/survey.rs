@@ -27,7 +27,7 @@ pub(super) struct Survey {
     /// In the order of creation.
     pub(super) registered: Vec<Registration>,
     /// By relation: what `highwater.layout()` says now.
-    pub(super) layouts: HashMap<Oid, Option<String>>,
+    pub(super) layouts: Layouts,
     /// Relations that this role may change.
     owned: HashSet<Oid>,
     /// Relations with foreign-key actions on themselves: one statement changes its own rows twice, and by statement that cannot be
@@ -117,8 +117,12 @@ impl Survey {
         if survey.is_current {
             survey.is_identified =
                 survey.schema.in_recovery || crate::meta::is_identified(read).await?;
-            survey.registered = registered(read).await?;
-            survey.layouts = layouts(read, &relations).await?;
+            (survey.registered, survey.layouts) = registered(read).await?;
+            let others = relations
+                .into_iter()
+                .filter(|relation| !survey.layouts.contains_key(relation));
+            let others = layouts(read, &others.collect::<Vec<_>>()).await?;
+            survey.layouts.extend(others);
         }
         Ok(survey)
     }
@@ -162,6 +166,10 @@ impl Survey {
     pub(super) fn display(&self, position: usize) -> String {
         let facts = &self.schema.facts[position];
         display(&facts.schema, &facts.name)
+    }
+
+    pub(super) fn registration(&self, id: i32) -> Option<&Registration> {
+        self.registered.iter().find(|r| r.id == id)
     }
 
     /// Why a table cannot be tracked by this role.
@@ -234,7 +242,7 @@ impl Survey {
 
     /// The partitions that are not known to a registration.
     pub(super) fn new_leaves(&self, position: usize, id: i32) -> Vec<Oid> {
-        let registration = self.registered.iter().find(|r| r.id == id);
+        let registration = self.registration(id);
         let leaves = self
             .target(position, 0)
             .leaves
@@ -327,35 +335,44 @@ async fn trees(read: &Transaction<'_>) -> Result<HashSet<Oid>, Fault> {
         .collect::<Result<_, _>>()?)
 }
 
-async fn registered(read: &Transaction<'_>) -> Result<Vec<Registration>, Fault> {
-    let sql = "SELECT r.id, r.relation, r.schema_name, r.table_name, c.oid IS NOT NULL, \
-         coalesce(r.layout = highwater.layout(r.relation), false), \
-         r.leaves <> '{}' AND coalesce(r.layout = highwater.layout(r.relation, r.leaves), false), r.leaves, r.capture, r.digest, \
-         coalesce(pg_has_role(c.relowner, 'USAGE'), true) \
-         FROM highwater.registered AS r LEFT JOIN pg_class AS c ON c.oid = r.relation ORDER BY r.id";
+type Layouts = HashMap<Oid, Option<String>>;
+
+/// What is registered, and the layouts of these relations now.
+async fn registered(read: &Transaction<'_>) -> Result<(Vec<Registration>, Layouts), Fault> {
+    // A layout costs more than all the rest.
+    let sql = "SELECT r.id, r.relation, r.schema_name, r.table_name, c.oid IS NOT NULL, now.layout, \
+         coalesce(r.layout = now.layout, false), \
+         r.leaves <> '{}' AND r.layout <> now.layout AND coalesce(r.layout = highwater.layout(r.relation, r.leaves), false), \
+         r.leaves, r.capture, r.digest, coalesce(pg_has_role(c.relowner, 'USAGE'), true) \
+         FROM highwater.registered AS r LEFT JOIN pg_class AS c ON c.oid = r.relation \
+         CROSS JOIN LATERAL (SELECT highwater.layout(r.relation) AS layout OFFSET 0) AS now ORDER BY r.id";
     let rows = read.query_typed(sql, &[]).await?;
-    let registrations = rows.iter().map(|row| {
-        Ok(Registration {
+    let mut registered = Vec::with_capacity(rows.len());
+    let mut layouts = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let relation = row.try_get(1)?;
+        layouts.insert(relation, row.try_get(5)?);
+        registered.push(Registration {
             id: row.try_get(0)?,
-            relation: row.try_get(1)?,
+            relation,
             schema: row.try_get(2)?,
             name: row.try_get(3)?,
             exists: row.try_get(4)?,
-            is_unchanged: row.try_get(5)?,
-            is_extended: row.try_get(6)?,
-            leaves: row.try_get(7)?,
-            capture: row.try_get(8)?,
-            digest: row.try_get(9)?,
-            may_forget: row.try_get(10)?,
-        })
-    });
-    registrations.collect()
+            is_unchanged: row.try_get(6)?,
+            is_extended: row.try_get(7)?,
+            leaves: row.try_get(8)?,
+            capture: row.try_get(9)?,
+            digest: row.try_get(10)?,
+            may_forget: row.try_get(11)?,
+        });
+    }
+    Ok((registered, layouts))
 }
 
-async fn layouts(
-    read: &Transaction<'_>,
-    relations: &[Oid],
-) -> Result<HashMap<Oid, Option<String>>, Fault> {
+async fn layouts(read: &Transaction<'_>, relations: &[Oid]) -> Result<Layouts, Fault> {
+    if relations.is_empty() {
+        return Ok(Layouts::new());
+    }
     let sql = "SELECT r, highwater.layout(r) FROM unnest($1) AS r";
     let rows = read
         .query_typed(sql, &[(&relations, Type::OID_ARRAY)])

@@ -1,5 +1,8 @@
+use std::time::{Duration, Instant};
+
 use highwater_core::tracking::{Ensured, Policy};
-use highwater_core::{Error, Snapshot};
+use highwater_core::{Error, Snapshot, Store as _, Tracking};
+use highwater_postgres::{Options, PostgresStore};
 use highwater_throwaway::Cluster;
 
 use super::{commands, status, table, tracked};
@@ -64,6 +67,34 @@ async fn an_altered_table_is_told_until_its_tracking_begins_anew() {
         let ensured = commands::track(&database.url(), &Policy::All).await.unwrap();
         assert_eq!(ensured.renewed.len(), usize::from(is_altered), "{sql}");
         assert_eq!(table(&status(&database).await, "a").untracked_because, None);
+    }
+}
+
+/// The application is in the way at first, and nothing else happens that would let anybody look again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_locked_when_it_was_noticed_is_tracked_soon() {
+    let database = Cluster::shared().database().unwrap();
+    database.sql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b () INHERITS (a); ALTER TABLE b ADD PRIMARY KEY (id)").unwrap();
+    let store = PostgresStore::open(&database.url(), Options::default())
+        .await
+        .unwrap();
+    database.sql("ALTER TABLE a RENAME TO c").unwrap();
+    let mut application = database.session().unwrap();
+    application.run("BEGIN; UPDATE c SET id = id").unwrap();
+    let is_tracked = async || {
+        let catalog = store.catalog().await.unwrap();
+        let table = catalog.table(Some("public"), "c").unwrap();
+        matches!(catalog.tables[table].tracking, Tracking::Tracked { .. })
+    };
+    let begin = Instant::now();
+    assert!(!is_tracked().await);
+    assert!(
+        begin.elapsed() < Duration::from_secs(3),
+        "requests for other tables waited"
+    );
+    application.run("COMMIT").unwrap();
+    while !is_tracked().await {
+        assert!(begin.elapsed() < Duration::from_secs(20));
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use highwater_core::Store as _;
+use highwater_core::tracking::Policy;
+use highwater_core::{Error, Store as _};
 use highwater_postgres::{Options, PostgresStore};
 
 use super::served::{Follower, Served};
@@ -101,14 +102,37 @@ async fn a_role_that_may_only_read_serves_and_maintains_nothing() {
         .database
         .url()
         .replace("postgres@", &format!("{role}@"));
-    let reader = PostgresStore::open(&url, Options::default()).await.unwrap();
-    served.sql("INSERT INTO t(v) VALUES (1)");
-    let before = served.ticks();
-    reader.maintain_once().await.unwrap();
-    assert_eq!(served.ticks(), before);
-    let mut follower = Follower::new(&reader).await;
-    follower.assert_shows(&mut served);
-    assert!(reader.key_ring(true).await.is_ok());
-    drop((reader, owner));
+    // What it need not begin it may also name.
+    for tracking in [Policy::All, Policy::Only(vec!["t".into()])] {
+        let options = Options {
+            tracking,
+            ..Options::default()
+        };
+        let reader = PostgresStore::open(&url, options).await.unwrap();
+        served.sql("INSERT INTO t(v) VALUES (1)");
+        let before = served.ticks();
+        reader.maintain_once().await.unwrap();
+        assert_eq!(served.ticks(), before);
+        let mut follower = Follower::new(&reader).await;
+        follower.assert_shows(&mut served);
+        served.sql("UPDATE t SET v = v + 1");
+        follower.follow(&reader).await.unwrap();
+        follower.assert_shows(&mut served);
+        assert!(reader.key_ring(true).await.is_ok());
+    }
+    // What is not tracked, it cannot begin.
+    served.sql(&format!(
+        "CREATE TABLE u(id bigint PRIMARY KEY); GRANT SELECT ON u TO {role}"
+    ));
+    let options = Options {
+        tracking: Policy::Only(vec!["t".into(), "u".into()]),
+        ..Options::default()
+    };
+    let refused = PostgresStore::open(&url, options).await.err();
+    assert!(
+        matches!(&refused, Some(Error::Unsupported(text)) if text.contains("u cannot be tracked. Only its owner")),
+        "{refused:?}"
+    );
+    drop(owner);
     served.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
