@@ -6,6 +6,15 @@
 //! as it was **before the transaction**, or its absence. Row locks and unique indexes order the transactions that touch one key, and a record is
 //! written after the change, so `seq` orders their records too. More records of the key, after the first, are harmless.
 //!
+//! `seq` is the position in the write-ahead log from before the records are written, counted on from there. A record takes more than
+//! twenty bytes of the log, so whatever is captured later, in this transaction or in one that waited for it, begins behind all of them.
+//! (Only the transaction that begins the tracking may write none, with `wal_level = minimal`; nobody has a link from before it.) A sequence
+//! would do as well, but it would change what `lastval()` tells the application.
+//!
+//! A row that a transaction took away has a record with `gone`, so that rows that are no longer there can be found without a look at all
+//! records. Usually that is an image like any other. If this transaction made the version, an image might become the first record of the
+//! key and is not what was before the transaction: then it has the last of all numbers, [`POINTER`], and serves to find the key only.
+//!
 //! # Two ways to write them
 //!
 //! *By row* ([`row`]): an `AFTER … FOR EACH ROW` trigger sees the old version with its `xmin`. If this transaction made that version,
@@ -57,6 +66,9 @@ pub(crate) const VERSION: i32 = 1;
 /// Keys that are longer, all together, are not logged; this leaves room for the rest of an entry of an index.
 const KEY_BYTES_MAX: usize = 2000;
 
+/// The `seq` of a record that says which key is gone, and never what was there.
+const POINTER: i64 = i64::MAX;
+
 /// Begins the name of every trigger and is followed by what it does.
 pub(crate) const TRIGGER_PREFIX: &str = "highwater_";
 
@@ -85,27 +97,26 @@ pub(crate) struct Leaf {
     pub(crate) is_in_order: bool,
 }
 
-/// The statements that make the history of a table.
+/// The statements that make the history of a table. That of an `UNLOGGED` table is an ordinary one, because without the write-ahead log
+/// its records would have no numbers; that a crash empties the table, the sentinel tells.
 pub(crate) fn history(target: &Target<'_>) -> Vec<String> {
     let id = target.id;
-    let unlogged = if target.facts.unlogged {
-        "UNLOGGED "
-    } else {
-        ""
-    };
     let columns = target
         .key_names()
         .map(|k| format!("{k} text COLLATE \"C\" NOT NULL, "));
     let mut sql = vec![
         format!(
-            "CREATE {unlogged}TABLE highwater.history_{id}(seq bigint GENERATED ALWAYS AS IDENTITY, xid bigint NOT NULL, {}old text)",
+            "CREATE TABLE highwater.history_{id}(xid bigint NOT NULL, seq bigint NOT NULL, gone boolean NOT NULL, {}old text)",
             columns.collect::<String>()
         ),
-        format!("CREATE UNIQUE INDEX history_{id}_xid ON highwater.history_{id}(xid, seq)"),
+        format!("CREATE INDEX history_{id}_xid ON highwater.history_{id}(xid, seq)"),
+        format!("CREATE INDEX history_{id}_gone ON highwater.history_{id}(xid) WHERE gone"),
         format!(
             "CREATE INDEX history_{id}_key ON highwater.history_{id}({}, xid, seq)",
             target.key_list()
         ),
+        // Else a publication of all tables would refuse to have records deleted, and with them what the application does.
+        format!("ALTER TABLE highwater.history_{id} REPLICA IDENTITY FULL"),
     ];
     if target.facts.unlogged {
         sql.push(format!(
@@ -172,16 +183,25 @@ impl Target<'_> {
         self.key_names().collect::<Vec<_>>().join(", ")
     }
 
+    /// `INSERT INTO` the history, up to the values.
+    fn record(&self) -> String {
+        format!(
+            "INSERT INTO highwater.history_{}(xid, seq, gone, {}, old)",
+            self.id,
+            self.key_list()
+        )
+    }
+
     /// The key of a row of a relation (or of `OLD`, `NEW`), as the history spells it.
     fn key_texts(&self, row: &str) -> Vec<String> {
         let texts = self.facts.key.iter();
         texts
-            .map(|k| format!("{row}.{}::text", quote(&k.name)))
+            .map(|k| format!("{row}.{}::text COLLATE \"C\"", quote(&k.name)))
             .collect()
     }
 
     /// That a record of the history (`h`) has the key of a row.
-    fn is_of(&self, row: &str) -> String {
+    pub(crate) fn is_of(&self, row: &str) -> String {
         let texts = self.key_texts(row);
         let equal = self
             .key_names()
@@ -201,6 +221,18 @@ impl Target<'_> {
             }
         });
         equal.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// That there is no such row in an outer join.
+    fn is_absent(&self, row: &str) -> String {
+        let key = &self.facts.key[0];
+        // A composite value is NULL already if all of its fields are.
+        let text = if is_exact(&self.columns[key.column]) {
+            ""
+        } else {
+            "::text"
+        };
+        format!("{row}.{}{text} IS NULL", quote(&key.name))
     }
 
     /// That the key of a row is too long for the index of the history; `None` if it cannot be. The index of the table itself takes
@@ -266,9 +298,11 @@ impl Target<'_> {
             "#variable_conflict use_variable
 DECLARE
     mine bigint;
+    seq bigint;
 {declare}BEGIN
 {begin}    IF {} THEN
         mine := pg_current_xact_id()::text::bigint;
+        seq := pg_current_wal_insert_lsn() - '0/0';
 {log}    END IF;
 {}    RETURN NULL;
 END
@@ -306,7 +340,7 @@ END
 
 /// What distinguishes one trigger function from another.
 struct Function<'a> {
-    /// Declarations of variables besides `mine`, the transaction.
+    /// Declarations of variables besides `mine`, the transaction, and `seq`, after which the numbers of its records begin.
     declare: &'a str,
     /// What it does in any case.
     begin: &'a str,

@@ -26,7 +26,7 @@ use crate::snapshot::{Anchor, Position};
 /// How long a request waits for a standby that has not yet seen what its link names.
 const STANDBY_PATIENCE: Duration = Duration::from_secs(3);
 /// Up to so many records after a snapshot, it is cheaper to look at all of them for every page than to look up every row of the page.
-const RECENT_RECORDS_MAX: i64 = 10_000;
+const RECENT_RECORDS_MAX: i64 = 1_000;
 /// How often it looks again.
 const STANDBY_INTERVAL: Duration = Duration::from_millis(50);
 

@@ -27,6 +27,8 @@ pub(crate) struct RowShape {
     width: usize,
     /// Columns of the table that the statement returns one after the other, with the families of their types.
     columns: Vec<(usize, Family)>,
+    /// Columns of the key that are `real`. As a key, such a number is a decimal, which shows all of its digits.
+    real_keys: Vec<usize>,
     /// Whether the whole row is read, to hash it.
     etag: bool,
 }
@@ -75,6 +77,12 @@ impl RowShape {
             columns: (0..table.columns.len())
                 .filter(|column| needed[*column])
                 .map(|column| (column, layout.columns[column].family))
+                .collect(),
+            real_keys: table
+                .key
+                .iter()
+                .copied()
+                .filter(|column| layout.columns[*column].is_real())
                 .collect(),
             etag,
         }
@@ -164,6 +172,11 @@ impl RowShape {
                 values[column] = form.value(&scratch.text);
             }
         }
+        for &column in &self.real_keys {
+            if let ValueRef::Double(number) = values[column] {
+                values[column] = ValueRef::Double(with_same_digits(number as f32));
+            }
+        }
         Ok(values)
     }
 
@@ -212,6 +225,11 @@ fn borrowed(family: Family, bytes: &[u8]) -> Option<ValueRef<'_>> {
         (Family::Bytea, bytes) => ValueRef::Binary(bytes),
         _ => return None,
     })
+}
+
+/// The double that looks like this number when it is written: the nearest one to a tenth is 0.10000000149011612.
+fn with_same_digits(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(number.into())
 }
 
 impl Scratch {

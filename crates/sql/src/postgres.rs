@@ -1,8 +1,10 @@
 //! PostgreSQL: where its rows and their old images are, and how it spells things.
 //!
-//! The history of a table with the id 7 is `highwater.history_7(seq, xid, k0, k1, …, old)` with the indexes `(xid, seq)` and
-//! `(k0, k1, …, xid, seq)`: the top-level transaction that made a change, the key as text, and the row before the change in
-//! PostgreSQL's text form of a row (`NULL`: there was none).
+//! The history of a table with the id 7 is `highwater.history_7(xid, seq, gone, k0, k1, …, old)` with the indexes `(xid, seq)`,
+//! `(k0, k1, …, xid, seq)` and `(xid) WHERE gone`: the top-level transaction that made a change, a number that orders the records of a key,
+//! whether the change removed the row, the key as text, and the row before the change in PostgreSQL's text form of a row (`NULL`: there
+//! was none). The first record of a key in a transaction says what was before the transaction. Two records of a transaction have the same
+//! number only if they say nothing but that their keys are gone.
 //!
 //! What must hold:
 //!
@@ -60,6 +62,13 @@ pub struct ColumnLayout {
     /// Whether values with different texts can be equal for the type (`numeric`, `citext`, non-deterministic collations …), so that what an
     /// index finds has to be compared as text again.
     pub coarse: bool,
+}
+
+impl ColumnLayout {
+    /// Whether the type is `real`.
+    pub fn is_real(&self) -> bool {
+        self.family == Family::Float && self.ty.ends_with("\"float4\"")
+    }
 }
 
 /// How values of a type behave, and in which form they leave the database.

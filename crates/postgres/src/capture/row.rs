@@ -1,14 +1,14 @@
 //! Capture by row.
 
-use super::{Function, Target};
+use super::{Function, POINTER, Target};
 use crate::schema::{Capture, Kind};
 
 pub(super) fn function(target: &Target<'_>) -> String {
-    let (id, keys) = (target.id, target.key_list());
+    let id = target.id;
     let by_statement = target.capture == Capture::Statement;
     let old_key = target.key_texts("OLD").join(", ");
     let new_key = target.key_texts("NEW").join(", ");
-    let record = format!("INSERT INTO highwater.history_{id}(xid, {keys}, old)");
+    let record = target.record();
     let image = image(target);
     let is_of_old = target.is_of("OLD");
     let (declare, correct_if, shared, noted) = if by_statement {
@@ -18,7 +18,7 @@ pub(super) fn function(target: &Target<'_>) -> String {
             shared(id, &is_of_old),
             format!(
                 "            IF state <> '' AND strpos(state, '#') = 0 THEN
-                PERFORM set_config('highwater.t{id}', regexp_replace(state, '^[^,]*', '\\&#' || absent_seq), true);
+                PERFORM set_config('highwater.t{id}', regexp_replace(state, '^[^,]*', '\\&#' || seq + 2), true);
             END IF;\n"
             ),
         )
@@ -38,27 +38,31 @@ pub(super) fn function(target: &Target<'_>) -> String {
     let doubt = doubt(target);
     let declare = format!(
         "{declare}    is_own boolean;
-    has_moved boolean := TG_OP = 'INSERT';
-    absent_seq bigint;\n"
+    is_gone boolean := TG_OP = 'DELETE';
+    is_new boolean := TG_OP = 'INSERT';\n"
     );
     let body = format!(
-        "        IF TG_OP <> 'INSERT' THEN
+        "        IF TG_OP = 'UPDATE' THEN
+            is_gone := NOT ({});
+            is_new := is_gone;
+        END IF;
+        IF TG_OP <> 'INSERT' THEN
             is_own := highwater.is_own(OLD.xmin, mine);
-            IF is_own IS NULL AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old}) THEN
+            IF is_own IS NULL AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old} AND h.seq < {POINTER}) THEN
                 INSERT INTO highwater.lost(id) VALUES ({id});
             END IF;
             IF NOT is_own THEN
                 IF {correct_if} THEN
                     DELETE FROM highwater.history_{id} AS h WHERE h.xid = mine AND h.old IS NULL AND {is_of_old};
                 END IF;
-                {record} VALUES (mine, {old_key}, {image});
+                {record} VALUES (mine, seq + 1, is_gone, {old_key}, {image});
 {doubt}{shared}            END IF;
-            IF TG_OP = 'UPDATE' THEN
-                has_moved := NOT ({});
+            IF is_gone AND is_own IS DISTINCT FROM false THEN
+                {record} VALUES (mine, {POINTER}, true, {old_key}, {image});
             END IF;
         END IF;
-        IF has_moved THEN
-            {record} VALUES (mine, {new_key}, NULL) RETURNING seq INTO absent_seq;
+        IF is_new THEN
+            {record} VALUES (mine, seq + 2, false, {new_key}, NULL);
 {noted}        END IF;\n",
         target.same_key("OLD", "NEW"),
     );
@@ -83,7 +87,7 @@ fn shared(id: i32, is_of_old: &str) -> String {
     format!(
         "            ELSIF strpos(split_part(split_part(state, ':', 2), '@', 1), left(TG_OP, 1)) > 0
                 AND strpos(split_part(state, ',', 2), left(TG_OP, 1)) = 0
-                AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old}
+                AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old} AND h.seq < {POINTER}
                     AND (h.old IS NOT NULL OR strpos(state, '#') = 0 OR h.seq < substring(state FROM '#([0-9]+)')::bigint))
             THEN
                 state := set_config('highwater.t{id}', regexp_replace(state, '^([^,#!]*)!?', '\\1!'), true);\n"

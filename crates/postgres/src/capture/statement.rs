@@ -3,11 +3,10 @@
 use super::{Function, Target};
 
 pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
-    let (id, keys) = (target.id, target.key_list());
+    let id = target.id;
+    let record = target.record();
     let old_key = target.key_texts("o").join(", ");
     let new_key = target.key_texts("n").join(", ");
-    let images = format!("SELECT mine, {old_key}, (o.*)::text FROM highwater_old AS o");
-    let record = format!("INSERT INTO highwater.history_{id}(xid, {keys}, old)");
     // What statements inside this one wrote about the absence of a key that this one has removed.
     let correct = format!(
         "        IF since < 9223372036854775807 THEN
@@ -16,17 +15,47 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
         END IF;\n",
         target.is_of("o")
     );
+    // One record for each key, old or new; which of the two rows there are tells what became of it.
+    let keys: Vec<String> = target
+        .key_texts("o")
+        .iter()
+        .zip(target.key_texts("n"))
+        .map(|(old, new)| format!("coalesce({old}, {new})"))
+        .collect();
+    let updated = format!(
+        "SELECT mine, seq + row_number() OVER (), {}, {}, (o.*)::text
+            FROM highwater_old AS o FULL JOIN highwater_new AS n ON {}",
+        target.is_absent("n"),
+        keys.join(", "),
+        target.same_key("o", "n"),
+    );
     vec![
         begin(id),
-        function(target, "insert", "I", &["n"], &format!(
-            "        {record} SELECT mine, {new_key}, NULL FROM highwater_new AS n;\n"
-        )),
-        function(target, "update", "U", &["o", "n"], &format!(
-            "{correct}        {record} {images}
-        UNION ALL SELECT mine, {new_key}, NULL FROM highwater_new AS n WHERE NOT EXISTS (SELECT FROM highwater_old AS o WHERE {});\n",
-            target.same_key("o", "n")
-        )),
-        function(target, "delete", "D", &["o"], &format!("{correct}        {record} {images};\n")),
+        function(
+            target,
+            "insert",
+            "I",
+            &["n"],
+            &format!(
+                "        {record} SELECT mine, seq + row_number() OVER (), false, {new_key}, NULL FROM highwater_new AS n;\n"
+            ),
+        ),
+        function(
+            target,
+            "update",
+            "U",
+            &["o", "n"],
+            &format!("{correct}        {record} {updated};\n"),
+        ),
+        function(
+            target,
+            "delete",
+            "D",
+            &["o"],
+            &format!(
+                "{correct}        {record} SELECT mine, seq + row_number() OVER (), true, {old_key}, (o.*)::text FROM highwater_old AS o;\n"
+            ),
+        ),
     ]
 }
 

@@ -22,8 +22,8 @@ pub(super) fn function(target: &Target<'_>) -> String {
     };
     // By number, because the table may have another name by now.
     let log = format!(
-        "INSERT INTO highwater.history_{id}(xid, {}, old) SELECT $1, {}, (o.*)::text FROM {only}",
-        target.key_list(),
+        "{} SELECT $1, $3 + row_number() OVER (), true, {}, (o.*)::text FROM {only}",
+        target.record(),
         target.key_texts("o").join(", "),
     );
     let is_long = match target.is_too_long("o") {
@@ -43,7 +43,7 @@ pub(super) fn function(target: &Target<'_>) -> String {
                 WHERE c.oid = TG_RELID OR c.oid IN (SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t)) THEN
             INSERT INTO highwater.lost(id) VALUES ({id});
         ELSE
-{is_long}            EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID;
+{is_long}            EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID, seq;
         END IF;\n",
         literal(&log),
     );

@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(300);
 const RETENTION_MAX_S: f64 = 100.0 * 365.25 * 24.0 * 3600.0;
 
 /// Up to where the history of each table (by the number in its name) is known to be empty: the next step need not pass over records that
-/// are deleted but not cleaned up yet. The last transaction and sequence number of a step.
+/// are deleted but not cleaned up yet. Transaction and number of the last record of a step; others may have the same.
 #[derive(Default)]
 pub(super) struct Pruned(HashMap<i32, (i64, i64)>);
 
@@ -99,7 +99,7 @@ async fn prune_history(
 ) -> Result<bool, Error> {
     let xid = horizon.xid;
     let beyond = match pruned.0.get(&history) {
-        Some((xid, seq)) => format!("AND (xid, seq) > ({xid}, {seq})"),
+        Some((xid, seq)) => format!("AND (xid, seq) >= ({xid}, {seq})"),
         None => String::new(),
     };
     // By their place: no record is ever changed, so it does not move.

@@ -134,7 +134,8 @@ $highwater$;
 -- Whether nothing can be in a new partition but what was captured. A row that was there before it became a partition has no record, and
 -- what it was replaced by has a wrong one. The latter are noted (highwater.doubt); the former cannot be if the partition was created by the
 -- transaction that attached it, and each row has a record by the transaction that made it. (Rows of subtransactions are not found.)
-CREATE OR REPLACE FUNCTION highwater.is_known(id integer, root oid, leaf oid, keys text[]) RETURNS boolean
+-- "is_of" is the condition that a record, h, is of the key of a row, o.
+CREATE OR REPLACE FUNCTION highwater.is_known(id integer, root oid, leaf oid, is_of text) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
 DECLARE
     has_rows boolean;
@@ -158,8 +159,7 @@ BEGIN
     END IF;
     EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s AS o WHERE NOT EXISTS (
             SELECT FROM highwater.history_%s AS h WHERE %s AND (h.xid & 4294967295) = o.xmin::text::bigint))',
-        leaf::regclass, id,
-        (SELECT string_agg(format('h.k%s = o.%I::text', k.position - 1, k.name), ' AND ') FROM unnest(keys) WITH ORDINALITY AS k(name, position)))
+        leaf::regclass, id, is_of)
     INTO is_known;
     RETURN is_known;
 END
@@ -255,7 +255,7 @@ BEGIN
         letters := replace(letters, letter, '');
         mark := '';
         IF letter = 'I' AND letters <> '' AND since = '' THEN
-            since := nextval(format('highwater.history_%s_seq_seq', id)::regclass)::text;
+            since := (pg_current_wal_insert_lsn() - '0/0')::text;
         END IF;
     ELSE
         -- Statements inside end before those around them; of equal ones any may be struck out.

@@ -45,20 +45,23 @@ CREATE TABLE highwater.registered(
 
 -- A transaction whose changes could not be captured says so here: older links of the table end. (To change the row of the table instead
 -- could make the transaction wait for others, or fail.)
+--
+-- This table and the next have no key, because a sequence for it would change what lastval() tells the application. The replica identity lets
+-- rows be deleted if somebody publishes all tables.
 CREATE TABLE highwater.lost(
-    seq bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     id integer NOT NULL
 );
 CREATE INDEX lost_id ON highwater.lost(id);
+ALTER TABLE highwater.lost REPLICA IDENTITY FULL;
 
 -- A row of a partition that nobody knew yet was changed: whether it was captured when it came in, cannot be told.
 CREATE TABLE highwater.doubt(
-    seq bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     id integer NOT NULL,
     leaf oid NOT NULL
 );
+ALTER TABLE highwater.doubt REPLICA IDENTITY FULL;
 
--- A crash empties this table together with the histories that are UNLOGGED. The row 0 stands for the database (highwater.settle).
+-- A crash empties this table together with the tables that are UNLOGGED. The row 0 stands for the database (highwater.settle).
 CREATE UNLOGGED TABLE highwater.sentinel(
     relation oid PRIMARY KEY
 );

@@ -122,7 +122,6 @@ pub(super) async fn extend(
     {
         return Ok(Done::Obsolete);
     }
-    let keys: Vec<&str> = facts.key.iter().map(|k| k.name.as_str()).collect();
     let known = "SELECT coalesce(bool_and(highwater.is_known($1, $2, leaf, $3)), true) FROM unnest($4) AS leaf \
          JOIN pg_class AS c ON c.oid = leaf WHERE c.relkind = 'r'";
     let leaves = survey.new_leaves(position, id);
@@ -132,7 +131,7 @@ pub(super) async fn extend(
             &[
                 (&id, Type::INT4),
                 (&facts.relation, Type::OID),
-                (&keys, Type::TEXT_ARRAY),
+                (&target.is_of("o"), Type::TEXT),
                 (&leaves, Type::OID_ARRAY),
             ],
         )

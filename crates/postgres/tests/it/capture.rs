@@ -11,4 +11,5 @@ mod rights;
 mod seeds;
 mod statements;
 mod tracking;
+mod unnoticed;
 mod writers;

@@ -274,16 +274,21 @@ impl<'a> Postgres<'a> {
         sql.push(" ORDER BY e.seq LIMIT 1)");
     }
 
-    /// Writes a sub-query with all records after a snapshot.
-    pub(super) fn recent(&self, sql: &mut Sql, history: i64, after: &Visible) {
-        sql.push("(SELECT w.* FROM ");
-        self.history_name(sql, history);
-        sql.push(" AS w WHERE w.xid >= ");
+    /// Writes a sub-query with all records after a snapshot, or with those that a condition on `w`, which ends with ` AND `, leaves.
+    pub(super) fn recent(&self, sql: &mut Sql, history: i64, after: &Visible, only_if: &str) {
+        let part = |sql: &mut Sql, separator: &str| {
+            sql.push(separator);
+            sql.push("SELECT w.* FROM ");
+            self.history_name(sql, history);
+            sql.push(" AS w WHERE ");
+            sql.push(only_if);
+        };
+        part(sql, "(");
+        sql.push("w.xid >= ");
         self.bind_number(sql, after.xmax);
         if !after.xip.is_empty() {
-            sql.push(" UNION ALL SELECT w.* FROM ");
-            self.history_name(sql, history);
-            sql.push(" AS w WHERE w.xid = ANY(");
+            part(sql, " UNION ALL ");
+            sql.push("w.xid = ANY(");
             self.bind_xids(sql, &after.xip);
             sql.push(")");
         }
@@ -302,7 +307,7 @@ impl<'a> Postgres<'a> {
     /// Writes a sub-query with the rows of the keys that have records after the snapshot, as they were there: `r`.
     pub(super) fn images(&self, sql: &mut Sql, table: usize, history: i64, after: &Visible) {
         sql.push("(SELECT i.r FROM ");
-        self.recent(sql, history, after);
+        self.recent(sql, history, after, "");
         sql.push(" AS g CROSS JOIN LATERAL ");
         self.parsed(sql, table, "g.old");
         sql.push(" AS i WHERE g.old IS NOT NULL AND NOT ");

@@ -7,10 +7,10 @@
 //!   second part costs in proportion to *all* records after the snapshot, so this is for few of them, and for orders that no index of
 //!   the history could answer anyway.
 //! - [`Driver::Keys`]: the table is walked in key order and each row is looked up in the history, so a page costs in proportion to the
-//!   page even if every row has changed since. What this walk cannot meet are rows that no longer exist; they are found among the
-//!   records after the snapshot by their keys, bounded by the last key of the walk. The history is ordered by the *text* of keys, which
-//!   for most types is another order than the table's, so this search tests the key of each record after the snapshot (about 0.2 µs
-//!   each): the one thing that is not in proportion to the page.
+//!   page even if every row has changed since. What this walk cannot meet are rows that no longer exist; they are found by the keys of
+//!   records of removed rows (`gone`), bounded by the last key of the walk. The history is ordered by the *text* of keys, which for most
+//!   types is another order than the table's, so this search tests the key of each such record after the snapshot: the one thing that
+//!   is not in proportion to the page.
 //!
 //! Both give the same rows in the same order, so a page can be read by either.
 
@@ -218,13 +218,17 @@ impl Postgres<'_> {
         self.outputs(sql, spec.shown(), "p.", "SELECT ");
         sql.push(" FROM (SELECT * FROM p UNION ALL ");
         self.part(sql, spec.shown(), image(table, "h"))?;
-        sql.push(" FROM (SELECT i.r FROM ");
-        self.recent(sql, history, after);
-        sql.push(" AS g CROSS JOIN LATERAL ");
-        self.parsed(sql, table, "g.old");
-        sql.push(" AS i WHERE g.old IS NOT NULL");
+        sql.push(" FROM (SELECT i.r FROM (SELECT DISTINCT ");
+        let key = &self.catalog.tables[table].key;
+        for position in 0..key.len() {
+            sql.push(if position == 0 { "g.k" } else { ", g.k" });
+            sql.push_number(position as i64);
+        }
+        sql.push(" FROM ");
+        self.recent(sql, history, after, "w.gone AND ");
+        sql.push(" AS g WHERE ");
         // Where the order of a key depends on a collation, only the image knows it.
-        let by_text = self.catalog.tables[table].key.iter().all(|&column| {
+        let by_text = key.iter().all(|&column| {
             !matches!(
                 self.layout(table, column).family,
                 Family::Text | Family::Other
@@ -235,17 +239,20 @@ impl Postgres<'_> {
             self.up_to_last(sql, spec, rows_max, |sql, position| {
                 self.typed_key(sql, table, "g", position);
             });
+            sql.push(" AND ");
         }
-        // Most rows still exist, so that is asked first.
-        sql.push(" AND CASE WHEN (SELECT true FROM ");
+        // It may be there again.
+        sql.push("(SELECT true FROM ");
         self.rows(sql, table);
         sql.push(" AS t WHERE ");
         self.same_key(sql, current(table), "g");
-        sql.push(" LIMIT 1) IS NULL THEN NOT ");
-        self.superseded(sql, (table, history), "g", after);
-        sql.push(" ELSE false END) AS h WHERE true");
+        sql.push(" LIMIT 1) IS NULL) AS g CROSS JOIN LATERAL ");
+        self.first(sql, (table, history), KeyOf::Record("g"), after, "");
+        sql.push(" AS f CROSS JOIN LATERAL ");
+        self.parsed(sql, table, "f.old");
+        sql.push(" AS i WHERE f.old IS NOT NULL) AS h WHERE true");
         if !by_text {
-            let key = &self.catalog.tables[table].key;
+            sql.push(" AND ");
             self.up_to_last(sql, spec, rows_max, |sql, position| {
                 self.column(sql, image(table, "h"), key[position]);
             });
@@ -287,13 +294,12 @@ impl Postgres<'_> {
         sql.push(" AS i ON true WHERE f.seq IS NULL OR f.old IS NOT NULL)");
     }
 
-    /// Writes ` AND` that the key of the record `g` is behind the position of the page.
+    /// Writes that the key of the record `g` is behind the position of the page, and ` AND `.
     fn behind_position(&self, sql: &mut Sql, spec: &PageSpec<'_>, table: usize) {
         let Some(after) = spec.after else {
             return;
         };
         let key = &self.catalog.tables[table].key;
-        sql.push(" AND ");
         key_row(sql, key.len(), |sql, position| {
             self.typed_key(sql, table, "g", position);
         });
@@ -301,9 +307,10 @@ impl Postgres<'_> {
         key_row(sql, key.len(), |sql, position| {
             self.key_bound(sql, table, key[position], after[position].clone());
         });
+        sql.push(" AND ");
     }
 
-    /// Writes ` AND` that a key is not behind the last one that the walk of the rows has met, if that has filled the page.
+    /// Writes that a key is not behind the last one that the walk of the rows has met, if that has filled the page.
     fn up_to_last(
         &self,
         sql: &mut Sql,
@@ -312,7 +319,7 @@ impl Postgres<'_> {
         write: impl Fn(&mut Sql, usize),
     ) {
         let key = &self.catalog.tables[spec.query.table].key;
-        sql.push(" AND ((SELECT count(*) FROM p) < ");
+        sql.push("((SELECT count(*) FROM p) < ");
         self.bind_count(sql, rows_max);
         sql.push(" OR ");
         key_row(sql, key.len(), write);

@@ -113,7 +113,7 @@ impl Compiler<'_, Postgres<'_>> {
                     Family::Boolean => Repr::Boolean,
                     Family::Integer => Repr::Integer,
                     Family::Numeric => Repr::Numeric,
-                    Family::Float if layout.ty.ends_with("\"float4\"") => Repr::Single,
+                    Family::Float if layout.is_real() => Repr::Single,
                     Family::Float => Repr::Double,
                     Family::Text | Family::Other => Repr::Text,
                     Family::Uuid => Repr::Guid,

@@ -126,8 +126,7 @@ const FLAVOUR: Flavour = Flavour {
     conflict_clauses: &[""],
     constraint_clauses: &[""],
     chained_upserts: false,
-    // Not yet `COLLATE public.alike`: capture cannot compare keys with a non-deterministic collation.
-    collations: &["", "", "", " COLLATE \"C\""],
+    collations: &["", "", "", " COLLATE \"C\"", " COLLATE public.alike"],
     overlooked: &[],
     // serialization_failure: which of several transactions has to give way depends on what else they look at, so on capture too.
     fickle: &[code("40001")],

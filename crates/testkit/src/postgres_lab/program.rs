@@ -26,16 +26,13 @@ const SETTINGS: [&str; 7] = [
     "SET session_replication_role = 'replica'",
     "SET search_path = ''; SET extra_float_digits = -5; SET bytea_output = 'escape'; \
      SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off",
-    // Not yet: capture refuses writers without rights on Highwater's own schema (`SET ROLE highwater_test_user`).
-    "",
+    // It has no rights on Highwater's own schema.
+    "SET ROLE highwater_test_user",
     "SET DateStyle = 'Postgres, DMY'; SET IntervalStyle = 'postgres_verbose'; SET client_min_messages = 'error'",
 ];
 
 /// Which programs read, unless told otherwise, what was committed before their transaction began.
 const ISOLATED: [usize; 2] = [1, 2];
-
-/// Whether `lastval()` is compared. Not yet: capture draws numbers from a sequence of its own.
-const COMPARES_NUMBERS: bool = false;
 
 pub(super) struct Program {
     cluster: &'static Cluster,
@@ -136,7 +133,7 @@ impl Outside for Program {
         match outcome {
             Ok(answer) => Outcome::Done {
                 rows: answer.count(),
-                identity: match sql.starts_with("INSERT") && COMPARES_NUMBERS {
+                identity: match sql.starts_with("INSERT") {
                     true => self.last_number(),
                     false => 0,
                 },

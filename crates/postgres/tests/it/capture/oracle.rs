@@ -3,7 +3,7 @@
 //! State of a key at a snapshot: what its first undo record of a transaction that the snapshot does not see says; the current row if there
 //! is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_core::tracking::{Ensured, Policy};
 use highwater_throwaway::{Cluster, Database, Row, Session};
@@ -31,7 +31,7 @@ struct Watched {
     name: String,
     /// Selects the key (as an array) and the text of each row.
     rows: String,
-    /// Selects transaction, key and image of each record, in order.
+    /// Selects transaction, key, whether the row is gone, and image of each record, in order.
     records: String,
 }
 
@@ -161,7 +161,7 @@ impl Oracle {
                 Watched {
                     name: format!("{only}{table}"),
                     rows: format!("SELECT ARRAY[{key}]::text, t::text FROM {only}{table} AS t"),
-                    records: format!("SELECT h.xid, ARRAY[{names}]::text, h.old FROM highwater.history_{id} AS h ORDER BY h.seq"),
+                    records: format!("SELECT h.xid, ARRAY[{names}]::text, h.gone, h.old FROM highwater.history_{id} AS h ORDER BY h.seq"),
                     id,
                     incarnation,
                 }
@@ -294,7 +294,13 @@ impl Oracle {
                     continue;
                 };
                 let computed = state(&memory.snapshot, &records, &current);
-                assert_same(content, &computed, &table, memory, &records, &self.trace);
+                assert_same(
+                    (content, &computed, &current),
+                    &table,
+                    memory,
+                    &records,
+                    &self.trace,
+                );
                 verified.compared += 1;
             }
         }
@@ -314,15 +320,17 @@ pub(crate) struct Verified {
 struct Record {
     xid: i64,
     key: String,
+    gone: bool,
     old: Option<String>,
 }
 
 impl Record {
     fn read(row: Row) -> Record {
-        let [xid, key, old] = row.try_into().expect("three fields");
+        let [xid, key, gone, old] = row.try_into().expect("four fields");
         Record {
             xid: xid.expect("xid").parse().expect("a number"),
             key: key.expect("a key"),
+            gone: gone.as_deref() == Some("t"),
             old,
         }
     }
@@ -344,14 +352,14 @@ fn state(snapshot: &Snapshot, records: &[Record], current: &Content) -> Content 
 }
 
 fn assert_same(
-    expected: &Content,
-    computed: &Content,
+    (expected, computed, current): (&Content, &Content, &Content),
     table: &Watched,
     memory: &Memory,
     records: &[Record],
     trace: &str,
 ) {
     if expected == computed {
+        assert_found(expected, current, table, memory, records, trace);
         return;
     }
     let mut report = format!("history {} after {}:\n", table.id, memory.after);
@@ -371,6 +379,30 @@ fn assert_same(
         }
     }
     panic!("{report}{trace}");
+}
+
+/// Rows that are no longer there are looked for among the records that say so.
+fn assert_found(
+    expected: &Content,
+    current: &Content,
+    table: &Watched,
+    memory: &Memory,
+    records: &[Record],
+    trace: &str,
+) {
+    let gone: BTreeSet<&str> = records
+        .iter()
+        .filter(|record| record.gone && !memory.snapshot.sees(record.xid))
+        .map(|record| record.key.as_str())
+        .collect();
+    for key in expected.keys() {
+        assert!(
+            current.contains_key(key) || gone.contains(key.as_str()),
+            "history {} after {}: no record says that {key} is gone\n{trace}",
+            table.id,
+            memory.after
+        );
+    }
 }
 
 /// The fields of a row; a NULL is an empty text.

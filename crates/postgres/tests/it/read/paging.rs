@@ -348,31 +348,99 @@ async fn a_page_may_be_empty_and_have_a_successor() {
     assert_eq!((page.lines.len(), next.is_some()), (0, false));
 }
 
-/// Many records after the snapshot: the pages are bounded by key.
+/// Many records after the snapshot: the pages are bounded by key, and rows that are gone are found by theirs.
 #[tokio::test]
 async fn pages_are_the_same_however_much_has_changed_since() {
+    for table in [
+        "(id bigint PRIMARY KEY, v integer)",
+        "(id text PRIMARY KEY, v integer)",
+        // Captured row by row.
+        "(id bigint PRIMARY KEY, v integer) PARTITION BY HASH (id); CREATE TABLE p PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+    ] {
+        let served = Served::new(&format!(
+            "CREATE TABLE t {table}; INSERT INTO t SELECT n * 2, n FROM generate_series(1, 4000) AS n"
+        ))
+        .await;
+        let query = served.query("t").await;
+        let (before, hi) = served.read_all(&query, 20_000, || {}).await;
+        served.sql(
+            "BEGIN; UPDATE t SET v = -v; DELETE FROM t WHERE v % 3 = 0; COMMIT;
+             UPDATE t SET id = id::bigint + 1 WHERE v % 5 = 0;
+             BEGIN; INSERT INTO t VALUES (6, 0), (12, 0); UPDATE t SET v = 1 WHERE v = 0; DELETE FROM t WHERE v = 1; COMMIT;
+             INSERT INTO t VALUES (18, 0)",
+        );
+        for rows in [3000, 700] {
+            let mut all = Vec::new();
+            let mut after = None;
+            loop {
+                let page = served.read(&query, hi.clone(), after, limit(rows)).await;
+                let (page, _, next) = page.unwrap();
+                all.extend(page.lines);
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert!(all == before, "{table}, {rows} rows a page");
+        }
+    }
+}
+
+/// A page may end after any record of a statement, and after any record of a transaction.
+#[tokio::test]
+async fn the_records_of_a_statement_on_many_pages() {
     let served = Served::new(
-        "CREATE TABLE t (id bigint PRIMARY KEY, v integer);
-         INSERT INTO t SELECT n * 2, n FROM generate_series(1, 12000) AS n;",
+        "CREATE TABLE t (id integer PRIMARY KEY, v integer); INSERT INTO t SELECT n, 0 FROM generate_series(1, 40) AS n;",
     )
     .await;
     let query = served.query("t").await;
-    let (before, hi) = served.read_all(&query, 20_000, || {}).await;
-    served.sql("UPDATE t SET v = -v; DELETE FROM t WHERE id % 6 = 0; UPDATE t SET id = id + 1 WHERE id % 10 = 0;");
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let page = served
-            .read(&query, hi.clone(), after, limit(3000))
+    let (_, hi) = served.read_all(&query, 100, || {}).await;
+    let lo = hi.unwrap();
+    served.sql(
+        "BEGIN; UPDATE t SET v = id; UPDATE t SET id = id + 100 WHERE id > 30; DELETE FROM t WHERE id <= 10;
+         INSERT INTO t SELECT n, n FROM generate_series(5, 15) AS n ON CONFLICT (id) DO UPDATE SET v = -t.v; TRUNCATE t;
+         INSERT INTO t SELECT n, n FROM generate_series(21, 50) AS n; COMMIT;",
+    );
+    let mut expected: Vec<String> = (21..=50).map(|id| format!("{id},{id}")).collect();
+    expected.extend((1..=20).map(|id| format!("-deleted {id},-")));
+    expected.sort();
+    for rows in [1, 7, 100] {
+        let (changed, _) = served.changes_all(&query, &lo, rows, || {}).await;
+        assert_eq!(changed, expected, "{rows} rows a page");
+    }
+}
+
+/// Numbers of records order the changes of one key, whatever the order of the transactions' own numbers.
+#[tokio::test]
+async fn a_transaction_that_began_early_and_changes_a_row_late() {
+    let served = Served::new(
+        "CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'first'), (2, 'first');
+         CREATE UNLOGGED TABLE u (id integer PRIMARY KEY, v text); INSERT INTO u VALUES (1, 'first'), (2, 'first');",
+    )
+    .await;
+    for table in ["t", "u"] {
+        let query = served.query(table).await;
+        let (first, hi) = served.read_all(&query, 10, || {}).await;
+        let lo = hi.unwrap();
+        let mut early = served.database.session().unwrap();
+        early.run("BEGIN; SELECT pg_current_xact_id()").unwrap();
+        served.sql(&format!(
+            "BEGIN; {} COMMIT",
+            format!("UPDATE {table} SET v = v || ' late' WHERE id = 1;").repeat(100)
+        ));
+        early
+            .run(&format!(
+                "UPDATE {table} SET v = 'early'; DELETE FROM {table} WHERE id = 2; COMMIT"
+            ))
+            .unwrap();
+        let (as_of, _, _) = served
+            .read(&query, Some(lo.clone()), None, limit(10))
             .await
             .unwrap();
-        all.extend(page.0.lines);
-        after = page.2;
-        if after.is_none() {
-            break;
-        }
+        assert_eq!(as_of.lines, first, "{table}");
+        let (changed, _) = served.changes_all(&query, &lo, 10, || {}).await;
+        assert_eq!(changed, ["-deleted 2,-", "1,'early'"], "{table}");
     }
-    assert_eq!(all, before);
 }
 
 #[tokio::test]
