@@ -6,8 +6,9 @@
 //! - Keys ([`keys`]): a new one seals from time to time.
 //! - The schema is looked at, so that new and altered tables are tracked although nobody asks.
 //!
-//! What must hold: every step is one short transaction that first takes the lock and then looks whether the step is still to be done, so any
-//! number of nodes may try, none depends on another, and a pooler may stand between. Whoever dies leaves nothing behind.
+//! What must hold: every step is one short transaction that first takes the lock and then looks whether the step is still to be done, and
+//! whether the tables are still of a format that this program knows, so any number of nodes of any version may try, none depends on
+//! another, and a pooler may stand between. Whoever dies leaves nothing behind.
 //! What is deliberately absent: a leader that is elected. Where nothing may be written (a standby, a role without the rights), nothing is
 //! done and nothing is complained of.
 
@@ -24,6 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_postgres::{IsolationLevel, Transaction};
 
 use crate::error::Fault;
+use crate::own_schema::{self, State};
 use crate::pool::{Pool, Session};
 use crate::store::{Inner, PostgresStore};
 
@@ -97,6 +99,8 @@ impl Maintenance {
         let now = Instant::now();
         if now >= self.schema_at {
             self.schema_at = now + SCHEMA_INTERVAL;
+            // Until it is known: a newer version may have changed everything.
+            self.is_able = false;
             let schema = inner.current().await?;
             // Where nothing is tracked, there is nothing to look after.
             self.is_able = schema.meta.is_some() && is_able(&inner.pool).await?;
@@ -174,12 +178,14 @@ async fn step_in<T>(
         .start()
         .await?;
     transaction.batch_execute(settings).await?;
+    // Nor while somebody changes the tables: those who do hold the second lock alone.
     let lock = format!(
-        "SELECT pg_catalog.pg_try_advisory_xact_lock({LOCKS}, {})",
-        step as i32
+        "SELECT pg_catalog.pg_try_advisory_xact_lock({LOCKS}, {}) AND pg_catalog.pg_try_advisory_xact_lock_shared({})",
+        step as i32,
+        own_schema::LOCK
     );
     let is_ours: bool = transaction.query_typed_one(&lock, &[]).await?.try_get(0)?;
-    let result = if is_ours {
+    let result = if is_ours && own_schema::state(&transaction).await? == State::Current {
         Some(work(&transaction).await?)
     } else {
         None

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! What must hold: a program that knows [`FORMAT`] can work with tables whose `readable_by` is not greater, also while other nodes run another
-//! version; every change of the format happens in one transaction under [`LOCK`]. What is deliberately absent: what depends on a
-//! single table ([`crate::capture`]).
+//! version; every change of the format happens in one transaction under [`LOCK`], which nobody who writes these tables runs beside. What is
+//! deliberately absent: what depends on a single table ([`crate::capture`]).
 
 use highwater_core::Error;
 use tokio_postgres::Transaction;
@@ -22,8 +22,34 @@ use crate::error::Fault;
 use crate::schema::quote;
 use crate::{maintain, wake};
 
+/// A change of the tables, from one format to the next.
+pub(crate) struct Upgrade {
+    /// The oldest format that a program must know to work with the result.
+    pub(crate) readable_by: i32,
+    /// The statements. They run while older nodes serve, so they must not rewrite or empty a table that is read by a snapshot: a request whose
+    /// snapshot is older would find nothing in it. And they must leave alone what `highwater.layout()` says, or note what it says now in
+    /// `highwater.registered`, or all links end. Functions are replaced afterwards.
+    pub(crate) sql: &'static str,
+}
+
+/// The first one leads from format 1 to format 2, and so on. What was released is not changed any more. A new schema is made in the newest
+/// format at once (`tables.sql`), which must come to the same.
+pub(crate) const UPGRADES: &[Upgrade] = &[];
+
 /// The format of the tables that this program writes. Grows with every change that an older program would not understand.
-pub(crate) const FORMAT: i32 = 1;
+pub(crate) const FORMAT: i32 = newest(UPGRADES);
+
+const fn newest(upgrades: &[Upgrade]) -> i32 {
+    1 + upgrades.len() as i32
+}
+
+/// What a program that knows these changes writes into a schema that it has brought up to date.
+const fn readable_by(upgrades: &[Upgrade]) -> i32 {
+    match upgrades.last() {
+        Some(last) => last.readable_by,
+        None => 1,
+    }
+}
 
 /// The advisory lock of everybody who changes the tracking (`highwater` in ASCII, shortened).
 pub(crate) const LOCK: i64 = 0x6869_6768_7761_7465;
@@ -38,10 +64,38 @@ pub(crate) fn grants(role: &str) -> String {
 
 /// The statements that make the schema and all of its functions, without identity and keys.
 pub(crate) fn create_script() -> String {
+    format!("{TABLES}\n{}", functions_script())
+}
+
+/// The statements that make the functions what this program expects, whatever they were.
+fn functions_script() -> String {
     let functions = FUNCTIONS
         .replace("$LOCKS", &maintain::LOCKS.to_string())
         .replace("$TICK", &(maintain::Step::Tick as i32).to_string());
-    format!("{TABLES}\n{functions}\n{}", wake::ddl::OBJECTS)
+    format!("{functions}\n{}", wake::ddl::OBJECTS)
+}
+
+/// The statements that bring a schema of an older format up to date.
+pub(crate) fn upgrade_script(format: i32, upgrades: &[Upgrade]) -> Result<String, Fault> {
+    let missing = usize::try_from(format - 1)
+        .ok()
+        .and_then(|known| upgrades.get(known..))
+        .ok_or_else(|| {
+            Error::Corrupt(format!(
+                "Highwater's table highwater.meta says that the format is {format}, which does not exist. Restore it from a backup."
+            ))
+        })?;
+    let mut script: String = missing
+        .iter()
+        .map(|upgrade| format!("{};\n", upgrade.sql))
+        .collect();
+    script.push_str(&functions_script());
+    script.push_str(&format!(
+        "UPDATE highwater.meta SET format = {}, readable_by = {}",
+        newest(upgrades),
+        readable_by(upgrades)
+    ));
+    Ok(script)
 }
 
 /// What there is of the schema.
@@ -62,9 +116,15 @@ pub(crate) enum State {
 /// [`Error::Unavailable`] if a newer version of Highwater made the tables, [`Error::Unsupported`] if the schema is something else, else
 /// what PostgreSQL reports.
 pub(crate) async fn state(client: &Transaction<'_>) -> Result<State, Fault> {
+    state_for(client, FORMAT).await
+}
+
+/// As [`state`], for a program that knows this format.
+async fn state_for(client: &Transaction<'_>, known: i32) -> Result<State, Fault> {
     // Not to_regnamespace(): a session that has waited for another one may still remember that there was none.
-    let sql = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'highwater'), \
-         EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'highwater' AND c.relname = 'meta')";
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'highwater'), \
+         EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+           WHERE n.nspname = 'highwater' AND c.relname = 'meta')";
     let row = client.query_typed_one(sql, &[]).await?;
     match (row.try_get(0)?, row.try_get(1)?) {
         (false, _) => return Ok(State::Absent),
@@ -84,21 +144,77 @@ pub(crate) async fn state(client: &Transaction<'_>) -> Result<State, Fault> {
         .into());
     };
     let (format, readable_by): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
-    if readable_by > FORMAT {
-        return Err(Error::Unavailable(format!(
-            "The database is tracked by a newer version of Highwater (format {format}, this program knows {FORMAT}); use that version."
-        ))
-        .into());
+    if readable_by > known {
+        return Err(newer(format, known).into());
     }
-    Ok(if format < FORMAT {
+    Ok(if format < known {
         State::Older(format)
     } else {
         State::Current
     })
 }
 
-/// Makes the schema, with a new identity and a first key. The caller's transaction holds [`LOCK`].
-pub(crate) async fn create(write: &Transaction<'_>) -> Result<(), Fault> {
+/// Whether tables can be read as they are.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if they are older or newer than this program.
+pub(crate) fn check_format(format: i32, readable_by: i32) -> Result<(), Error> {
+    if readable_by > FORMAT {
+        return Err(newer(format, FORMAT));
+    }
+    if format < FORMAT {
+        return Err(older(format, FORMAT));
+    }
+    Ok(())
+}
+
+fn newer(format: i32, known: i32) -> Error {
+    Error::Unavailable(format!(
+        "The database is tracked by a newer version of Highwater (format {format}, this program knows {known}); use that version."
+    ))
+}
+
+fn older(format: i32, known: i32) -> Error {
+    Error::Unavailable(format!(
+        "The database is tracked by an older version of Highwater (format {format}, this program needs {known}); run highwater track with \
+         this version on the primary, as the owner of the schema highwater."
+    ))
+}
+
+/// Makes the schema, or brings an older one up to date. The caller's transaction holds [`LOCK`].
+///
+/// # Errors
+///
+/// As [`state`], and [`Error::Unavailable`] if this role may not do that.
+pub(crate) async fn bring_up_to_date(
+    write: &Transaction<'_>,
+    upgrades: &[Upgrade],
+) -> Result<(), Fault> {
+    match state_for(write, newest(upgrades)).await? {
+        State::Current => Ok(()),
+        State::Absent => create(write).await,
+        State::Older(format) => {
+            let sql = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'highwater'";
+            let is_owner: bool = write.query_typed_one(sql, &[]).await?.try_get(0)?;
+            if !is_owner {
+                return Err(older(format, newest(upgrades)).into());
+            }
+            write
+                .batch_execute(&upgrade_script(format, upgrades)?)
+                .await?;
+            tracing::info!(
+                from = format,
+                to = newest(upgrades),
+                "Highwater's own tables were upgraded"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Makes the schema, with a new identity and a first key.
+async fn create(write: &Transaction<'_>) -> Result<(), Fault> {
     write.batch_execute(&create_script()).await?;
     write.batch_execute(&fill_script()).await?;
     Ok(())
@@ -111,20 +227,15 @@ pub(crate) fn fill_script() -> String {
     format!(
         "INSERT INTO highwater.seal_key(id, secret) VALUES ((random() * 2147483647)::integer, {secret});
 INSERT INTO highwater.meta(format, readable_by, epoch, identity, current_key)
-SELECT {FORMAT}, {FORMAT}, {RANDOM}, '', k.id FROM highwater.seal_key AS k;
+SELECT {FORMAT}, {}, {RANDOM}, '', k.id FROM highwater.seal_key AS k;
 UPDATE highwater.meta SET identity = highwater.identity();
-SELECT highwater.settle();"
+SELECT highwater.settle();",
+        readable_by(UPGRADES)
     )
-}
-
-/// Brings tables of an older format to [`FORMAT`]. The caller's transaction holds [`LOCK`].
-pub(crate) async fn upgrade(_write: &Transaction<'_>, format: i32) -> Result<(), Fault> {
-    // There is no older format yet; each new one adds its step here, and its own `readable_by`.
-    Err(Error::Corrupt(format!(
-        "The format {format} of Highwater's tables does not exist."
-    ))
-    .into())
 }
 
 /// SQL for a random number below 2^62, so that a little can be added.
 pub(crate) const RANDOM: &str = "(('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint & 4611686018427387903)";
+
+#[cfg(test)]
+mod tests;

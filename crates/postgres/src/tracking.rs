@@ -22,7 +22,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::error::Fault;
-use crate::own_schema::{self, State};
+use crate::own_schema::{self, State, UPGRADES, Upgrade};
 use crate::schema::Schema;
 use crate::{capture, meta};
 pub(crate) use survey::is_wanted;
@@ -81,7 +81,7 @@ async fn ensure_now(
 ) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     for _ in 0..SURVEYS_MAX {
-        let survey = Survey::take(client).await?;
+        let survey = survey(client).await?;
         if survey.schema.in_recovery {
             outcome.schema = Some(survey.schema);
             return Ok(outcome);
@@ -94,13 +94,13 @@ async fn ensure_now(
             outcome.schema = Some(survey.schema);
             return Ok(outcome);
         }
-        if !survey.is_ready() {
-            prepare(client).await?;
+        if survey.is_absent || !survey.is_identified {
+            prepare(client, UPGRADES).await?;
             continue;
         }
         let mut has_changed = false;
         for step in &steps {
-            match carry_out(client, &survey, step, effort).await {
+            match carry_out(client, Task::Step(&survey, step), effort).await {
                 Ok(Done::Yes) => note(&mut outcome.ensured, &survey, step),
                 Ok(Done::Quietly) => {}
                 Ok(Done::Obsolete) => has_changed = true,
@@ -132,7 +132,7 @@ pub(crate) async fn untrack(
 }
 
 async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<Vec<String>, Fault> {
-    let survey = Survey::take(client).await?;
+    let survey = survey(client).await?;
     for name in tables.unwrap_or_default() {
         if !survey.registered.iter().any(|r| is_named(r, name)) {
             survey.find(name)?;
@@ -149,12 +149,12 @@ async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<V
     for registration in &survey.registered {
         if tables.is_none_or(|names| names.iter().any(|name| is_named(registration, name))) {
             let step = Step::Forget(registration.id);
-            carry_out(client, &survey, &step, Effort::Thorough).await?;
+            carry_out(client, Task::Step(&survey, &step), Effort::Thorough).await?;
             untracked.push(registration.display());
         }
     }
     if !survey.is_absent {
-        finish(client).await?;
+        carry_out(client, Task::Finish, Effort::Thorough).await?;
     }
     untracked.sort();
     untracked.dedup();
@@ -302,44 +302,72 @@ fn excuse(
     Ok(())
 }
 
-/// Makes Highwater's own tables, or brings them in order.
-async fn prepare(client: &mut Client) -> Result<(), Fault> {
-    let write = begin(client, LONG_LOCK_TIMEOUT_MS).await?;
-    match own_schema::state(&write).await? {
-        State::Absent => own_schema::create(&write).await?,
-        State::Older(format) => own_schema::upgrade(&write, format).await?,
-        State::Current => {}
+/// Looks what there is, after Highwater's own tables were brought up to date if they are older.
+async fn survey(client: &mut Client) -> Result<Survey, Fault> {
+    loop {
+        if let Some(survey) = Survey::take(client).await? {
+            return Ok(survey);
+        }
+        prepare(client, UPGRADES).await?;
     }
-    if !meta::is_identified(&write).await? {
-        meta::identify(&write).await?;
-    }
-    write.commit().await?;
+}
+
+/// Makes Highwater's own tables, or brings them up to date.
+pub(crate) async fn prepare(client: &mut Client, upgrades: &[Upgrade]) -> Result<(), Fault> {
+    carry_out(client, Task::Prepare(upgrades), Effort::Thorough).await?;
     Ok(())
+}
+
+async fn prepare_in(write: &Transaction<'_>, upgrades: &[Upgrade]) -> Result<Done, Fault> {
+    own_schema::bring_up_to_date(write, upgrades).await?;
+    if !meta::is_identified(write).await? {
+        meta::identify(write).await?;
+    }
+    Ok(Done::Yes)
 }
 
 /// Drops the schema if nothing is tracked any more.
-async fn finish(client: &mut Client) -> Result<(), Fault> {
-    let write = begin(client, LONG_LOCK_TIMEOUT_MS).await?;
-    if own_schema::state(&write).await? != State::Absent {
+async fn finish_in(write: &Transaction<'_>) -> Result<Done, Fault> {
+    if own_schema::state(write).await? != State::Absent {
         let sql = "SELECT EXISTS (SELECT FROM highwater.registered)";
-        if !write
-            .query_typed_one(sql, &[])
-            .await?
-            .try_get::<_, bool>(0)?
-        {
+        let is_used: bool = write.query_typed_one(sql, &[]).await?.try_get(0)?;
+        if !is_used {
             write.batch_execute("DROP SCHEMA highwater CASCADE").await?;
         }
     }
-    write.commit().await?;
-    Ok(())
+    Ok(Done::Yes)
 }
 
-async fn carry_out(
-    client: &mut Client,
-    survey: &Survey,
-    step: &Step,
-    effort: Effort,
-) -> Result<Done, Fault> {
+/// What is done in a transaction of its own.
+#[derive(Clone, Copy)]
+enum Task<'t> {
+    Prepare(&'t [Upgrade]),
+    Step(&'t Survey, &'t Step),
+    Finish,
+}
+
+impl Task<'_> {
+    async fn work(self, write: &Transaction<'_>) -> Result<Done, Fault> {
+        // Another node may have upgraded or dropped the tables since the survey.
+        if matches!(self, Task::Step(..)) && own_schema::state(write).await? != State::Current {
+            return Ok(Done::Obsolete);
+        }
+        match self {
+            Task::Prepare(upgrades) => prepare_in(write, upgrades).await,
+            Task::Step(survey, Step::Track(position, before)) => {
+                install::track(write, survey, *position, before).await
+            }
+            Task::Step(survey, Step::Extend(position, id)) => {
+                install::extend(write, survey, *position, *id).await
+            }
+            Task::Step(_, Step::Forget(id)) => install::forget(write, *id).await,
+            Task::Finish => finish_in(write).await,
+        }
+    }
+}
+
+/// Does a task, and begins it again if others hold the locks that it needs.
+async fn carry_out(client: &mut Client, task: Task<'_>, effort: Effort) -> Result<Done, Fault> {
     let mut attempts_left = match effort {
         Effort::Thorough => LOCK_ATTEMPTS_MAX,
         Effort::Short | Effort::Again => 1,
@@ -353,14 +381,7 @@ async fn carry_out(
             SHORT_LOCK_TIMEOUT_MS
         };
         let write = begin(client, lock_timeout_ms).await?;
-        let outcome = match step {
-            Step::Track(position, before) => {
-                install::track(&write, survey, *position, before).await
-            }
-            Step::Extend(position, id) => install::extend(&write, survey, *position, *id).await,
-            Step::Forget(id) => install::forget(&write, *id).await.map(|()| Done::Yes),
-        };
-        match outcome {
+        match task.work(&write).await {
             Ok(done) => {
                 write.commit().await?;
                 return Ok(done);

@@ -9,7 +9,7 @@ use tokio_postgres::{GenericClient, Row};
 use super::raw::OwnSchema;
 use crate::error::Fault;
 use crate::meta::Meta;
-use crate::own_schema::FORMAT;
+use crate::own_schema;
 use crate::schema::Tracked;
 
 /// What Highwater's own tables say.
@@ -53,12 +53,7 @@ async fn meta<C: GenericClient + Sync>(client: &C) -> Result<Option<Meta>, Fault
         return Ok(None);
     };
     let (format, readable_by): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
-    if readable_by > FORMAT {
-        return Err(Error::Unavailable(format!(
-            "The database is tracked by a newer version of Highwater (format {format}, this program knows {FORMAT}); use that version."
-        ))
-        .into());
-    }
+    own_schema::check_format(format, readable_by)?;
     let keys = client
         .query_typed("SELECT id, secret FROM highwater.seal_key ORDER BY id", &[])
         .await?;

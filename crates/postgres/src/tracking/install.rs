@@ -160,9 +160,9 @@ pub(super) async fn extend(
 }
 
 /// Removes a registration and its remains.
-pub(super) async fn forget(write: &Transaction<'_>, id: i32) -> Result<(), Fault> {
+pub(super) async fn forget(write: &Transaction<'_>, id: i32) -> Result<Done, Fault> {
     write.batch_execute(&remains(id).join(";\n")).await?;
-    Ok(())
+    Ok(Done::Yes)
 }
 
 /// Statements that drop what triggers of ours a table and its partitions have.

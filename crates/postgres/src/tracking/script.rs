@@ -29,10 +29,19 @@ async fn print_now(
     policy: &Policy,
     role: Option<&str>,
 ) -> Result<String, Fault> {
-    let survey = Survey::take_for_another(client).await?;
+    let Some(survey) = Survey::take_for_another(client).await? else {
+        // What is tracked would have to be read from older tables, so that this cannot be said by one script.
+        return Err(Error::Unsupported(
+            "The database is tracked by an older version of Highwater. Run highwater track with this version as the owner of the schema \
+             highwater, who can see what is to be done."
+                .into(),
+        )
+        .into());
+    };
     check_named(&survey, policy)?;
-    let mut script = String::from(
-        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\nSET LOCAL lock_timeout = '5s';\n",
+    let mut script = format!(
+        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\nSELECT pg_advisory_xact_lock({});\nSET LOCAL lock_timeout = '5s';\n",
+        own_schema::LOCK
     );
     let mut push = |statement: &str| {
         script.push_str(statement.trim_end());
@@ -45,10 +54,6 @@ async fn print_now(
         push(&own_schema::create_script());
         push(&own_schema::fill_script());
     }
-    push(&format!(
-        "SELECT pg_advisory_xact_lock({})",
-        own_schema::LOCK
-    ));
     let mut next = survey.registered.iter().map(|r| r.id).max().unwrap_or(0) + 1;
     for step in steps(&survey, policy) {
         let Step::Track(position, before) = step else {

@@ -18,8 +18,6 @@ pub(super) struct Survey {
     pub(super) schema: Schema,
     /// Whether there is no schema `highwater`.
     pub(super) is_absent: bool,
-    /// Whether Highwater's tables have the format of this program.
-    is_current: bool,
     /// Whether the database is the one that its identity was noted of. (True if nothing was noted.)
     pub(super) is_identified: bool,
     /// Whether this role may change Highwater's tables, or make them.
@@ -73,7 +71,8 @@ pub(crate) fn display(schema: &str, name: &str) -> String {
 }
 
 impl Survey {
-    pub(super) async fn take(client: &mut Client) -> Result<Survey, Fault> {
+    /// `None` if Highwater's tables have an older format.
+    pub(super) async fn take(client: &mut Client) -> Result<Option<Survey>, Fault> {
         let read = client
             .build_transaction()
             .isolation_level(IsolationLevel::RepeatableRead)
@@ -86,8 +85,10 @@ impl Survey {
     }
 
     /// As it would look to the owner of everything.
-    pub(super) async fn take_for_another(client: &mut Client) -> Result<Survey, Fault> {
-        let mut survey = Survey::take(client).await?;
+    pub(super) async fn take_for_another(client: &mut Client) -> Result<Option<Survey>, Fault> {
+        let Some(mut survey) = Survey::take(client).await? else {
+            return Ok(None);
+        };
         survey.owns_schema = true;
         survey.owned = survey
             .schema
@@ -95,16 +96,18 @@ impl Survey {
             .iter()
             .map(|facts| facts.relation)
             .collect();
-        Ok(survey)
+        Ok(Some(survey))
     }
 
-    async fn take_in(read: &Transaction<'_>) -> Result<Survey, Fault> {
+    async fn take_in(read: &Transaction<'_>) -> Result<Option<Survey>, Fault> {
         let state = own_schema::state(read).await?;
+        if let State::Older(_) = state {
+            return Ok(None);
+        }
         let schema = introspect::load_in(read).await?;
         let relations: Vec<Oid> = schema.facts.iter().map(|facts| facts.relation).collect();
         let mut survey = Survey {
             is_absent: state == State::Absent,
-            is_current: state == State::Current,
             is_identified: true,
             owns_schema: owns_schema(read).await?,
             registered: Vec::new(),
@@ -114,7 +117,7 @@ impl Survey {
             leaves: leaves(read, &schema).await?,
             schema,
         };
-        if survey.is_current {
+        if !survey.is_absent {
             survey.is_identified =
                 survey.schema.in_recovery || crate::meta::is_identified(read).await?;
             (survey.registered, survey.layouts) = registered(read).await?;
@@ -124,12 +127,7 @@ impl Survey {
             let others = layouts(read, &others.collect::<Vec<_>>()).await?;
             survey.layouts.extend(others);
         }
-        Ok(survey)
-    }
-
-    /// Whether tables can be brought in order.
-    pub(super) fn is_ready(&self) -> bool {
-        self.is_current && self.is_identified
+        Ok(Some(survey))
     }
 
     /// Position of a table by a name that a person gave.

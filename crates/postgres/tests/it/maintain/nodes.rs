@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use highwater_core::tracking::Policy;
-use highwater_core::{Error, Store as _};
+use highwater_core::{Error, Store as _, Table, Tracking};
 use highwater_postgres::{Options, PostgresStore};
+use highwater_throwaway::Cluster;
+use tokio::sync::Barrier;
 
 use super::served::{Follower, Served};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Nodes that begin at the same moment.
+const NODES: usize = 10;
 
 #[tokio::test]
 async fn of_many_nodes_one_does_each_step() {
@@ -135,4 +139,38 @@ async fn a_role_that_may_only_read_serves_and_maintains_nothing() {
     );
     drop(owner);
     served.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+/// On a database in which nothing is yet, each of them finds that it has to make everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_nodes_open_a_fresh_database_at_the_same_moment() {
+    for tables in [0, 1, 3, 1, 3, 1, 3, 1] {
+        let database = Cluster::shared().database().unwrap();
+        let url = database.url();
+        let create: String = (0..tables)
+            .map(|i| format!("CREATE TABLE t{i} (id int PRIMARY KEY, v int);"))
+            .collect();
+        database.sql(&create).unwrap();
+        let start = Arc::new(Barrier::new(NODES));
+        let nodes: Vec<_> = (0..NODES)
+            .map(|_| {
+                let (url, start) = (url.clone(), start.clone());
+                tokio::spawn(async move {
+                    start.wait().await;
+                    let store = PostgresStore::open(&url, Options::default()).await?;
+                    store.maintain_once().await?;
+                    Ok::<_, Error>((store.epoch().await?, store.catalog().await?))
+                })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        for node in nodes {
+            let (epoch, catalog) = node.await.unwrap().unwrap();
+            let is_tracked = |table: &Table| matches!(table.tracking, Tracking::Tracked { .. });
+            assert_eq!(catalog.tables.len(), tables);
+            assert!(catalog.tables.iter().all(is_tracked), "{catalog:?}");
+            seen.push((epoch, catalog.version));
+        }
+        assert!(seen.iter().all(|node| *node == seen[0]), "{seen:?}");
+    }
 }
