@@ -11,14 +11,17 @@ use crate::rng::Rng;
 pub(super) enum Division {
     Range,
     List,
+    Labels,
     Hash,
 }
 
 impl Division {
-    /// Numbers are divided by value or by hash, all else by hash.
+    /// Numbers are divided by value or by hash, labels by value, because their hashes are not the same in two databases, and all else
+    /// by hash.
     pub(super) fn random(rng: &mut Rng, table: &Table) -> Division {
         match table.columns[table.key[0]].declared.kind {
             Kind::Int => *rng.pick(&[Division::Range, Division::List, Division::Hash]),
+            Kind::Enum => Division::Labels,
             _ => Division::Hash,
         }
     }
@@ -27,7 +30,7 @@ impl Division {
     pub(super) fn clause(self, table: &Table) -> String {
         let word = match self {
             Division::Range => "RANGE",
-            Division::List => "LIST",
+            Division::List | Division::Labels => "LIST",
             Division::Hash => "HASH",
         };
         format!("PARTITION BY {word} ({})", column(table))
@@ -44,6 +47,11 @@ impl Division {
                 "FOR VALUES IN (1, 2, 3)",
                 "FOR VALUES IN (4, 5, 6, 7)",
                 "FOR VALUES IN (8, 9, 10, 11)",
+            ],
+            Division::Labels => [
+                "FOR VALUES IN ('sad')",
+                "FOR VALUES IN ('fine', 'Happy')",
+                "FOR VALUES IN ('very happy')",
             ],
             Division::Hash => [
                 "FOR VALUES WITH (MODULUS 3, REMAINDER 0)",
