@@ -270,7 +270,12 @@ impl History<'_> {
                 return Ok(());
             }
             if begin.elapsed() > NOTICED_MAX {
-                return Err("the service does not notice that the schema is another".to_owned());
+                let untracked = sets.iter().filter(|set| !is_tracked(&*self.transport, set));
+                let untracked: Vec<&str> = untracked.map(|set| set.name.as_str()).collect();
+                return Err(match is_seen {
+                    true => format!("these are not tracked again: {untracked:?}"),
+                    false => "the service does not notice that the schema is another".to_owned(),
+                });
             }
             std::thread::yield_now();
         }

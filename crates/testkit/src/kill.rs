@@ -92,7 +92,7 @@ pub fn postgres_conservation(binary: &Path, time: Duration) {
     };
     let nodes = Nodes::new(binary, NODES);
     let mut lab = PostgresLab::in_own_cluster(&forgetful(), nodes.clone());
-    let (cluster, database) = (lab.cluster(), lab.database(Which::Served).url());
+    let (cluster, database) = (lab.cluster(), lab.served_url());
     let trouble = |work: &Work, mut rng: Rng| {
         while !work.is_over() {
             work.wait_for_rounds(ROUNDS_BETWEEN_TROUBLES);

@@ -22,6 +22,9 @@ use program::Program;
 /// The first version with `MERGE`.
 const MERGE_SINCE: u32 = 15;
 
+/// So many seconds may pass until PostgreSQL lets the service in: long ones, because tests leave no processor idle.
+const CONNECT_S: u32 = 40;
+
 /// What the oracle's own connection is set to, so that each value has one text.
 const READER: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; \
      SET extra_float_digits = 1; SET bytea_output = 'hex'";
@@ -121,6 +124,11 @@ impl PostgresLab {
         self.served.cluster()
     }
 
+    /// The URL with which the server side connects.
+    pub fn served_url(&self) -> String {
+        format!("{}?connect_timeout={CONNECT_S}", self.served.url())
+    }
+
     /// One of the two databases.
     pub fn database(&self, which: Which) -> &Database<'static> {
         match which {
@@ -198,7 +206,7 @@ impl Lab for PostgresLab {
 
     fn open(&mut self) -> Arc<dyn Transport> {
         self.close();
-        self.server.start(&self.served.url())
+        self.server.start(&self.served_url())
     }
 
     fn close(&mut self) {

@@ -173,7 +173,8 @@ impl Writer {
         schema: &mut Schema,
         trace: &mut Trace,
     ) -> Step {
-        if !self.prepared.is_empty() && rng.chance(30) {
+        let can_end = !self.programs[0].served.in_transaction();
+        if !self.prepared.is_empty() && can_end && rng.chance(30) {
             let name = self.prepared.swap_remove(rng.below(self.prepared.len()));
             let word = rng.word(&["COMMIT", "COMMIT", "ROLLBACK"]);
             // Not everybody may end it.

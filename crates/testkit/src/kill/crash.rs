@@ -145,7 +145,7 @@ pub(super) fn storm(binary: &Path, seed: u64, trace: &mut Trace) -> Result<Total
         let mut storm = Storm {
             cluster: lab.cluster(),
             nodes: &nodes,
-            database: lab.database(Which::Served).url(),
+            database: lab.served_url(),
             readers,
             dead: None,
             failing_since: None,
