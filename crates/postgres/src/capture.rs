@@ -266,11 +266,23 @@ impl Target<'_> {
         columns.collect::<Vec<_>>().join(" AND ")
     }
 
+    /// That the columns of the key still have their types, as far as the snapshot of the transaction shows.
+    fn has_known_types(&self) -> String {
+        let others = self.facts.key.iter();
+        let others = others.map(|k| format!("a.attnum = {} AND a.atttypid <> {}", k.attnum, k.ty));
+        format!(
+            "NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = {} AND ({}))",
+            self.facts.relation,
+            others.collect::<Vec<_>>().join(" OR ")
+        )
+    }
+
     /// A trigger function of the table.
     fn function(&self, name: &str, function: &Function<'_>) -> String {
         let Function {
             declare,
             begin,
+            only_if,
             too_long,
             log,
             joins,
@@ -300,7 +312,7 @@ DECLARE
     mine bigint;
     seq bigint;
 {declare}BEGIN
-{begin}    IF {} THEN
+{begin}    IF {}{} THEN
         mine := pg_current_xact_id()::text::bigint;
         seq := pg_current_wal_insert_lsn() - '0/0';
 {log}    END IF;
@@ -308,6 +320,9 @@ DECLARE
 END
 ",
             self.is_as_known(),
+            only_if
+                .as_ref()
+                .map_or(String::new(), |condition| format!(" AND {condition}")),
             crate::wake::ddl::CHECK,
         );
         let tag = tag_outside(&text);
@@ -344,9 +359,11 @@ struct Function<'a> {
     declare: &'a str,
     /// What it does in any case.
     begin: &'a str,
+    /// What else must hold than that the key still has its names; otherwise nothing need be logged.
+    only_if: Option<String>,
     /// Whether a key is too long to be indexed; `None` if none can be. Then older links end.
     too_long: Option<String>,
-    /// What it does if the key still has its names.
+    /// What it does then.
     log: &'a str,
     /// Whether it joins as many rows as a statement has changed.
     joins: bool,

@@ -106,6 +106,8 @@ pub(crate) struct KeyColumn {
     pub(crate) attnum: i16,
     /// Its name as the database spells it.
     pub(crate) name: String,
+    /// `pg_attribute.atttypid`
+    pub(crate) ty: u32,
 }
 
 /// What must be known of a column to write it.

@@ -71,6 +71,8 @@ pub(super) fn function(target: &Target<'_>) -> String {
         &Function {
             declare: &declare,
             begin: "",
+            // PL/pgSQL remembers the types of OLD and NEW for as long as a session lasts, and refuses other ones.
+            only_if: Some(target.has_known_types()),
             too_long: target
                 .is_too_long("OLD")
                 .zip(target.is_too_long("NEW"))

@@ -115,6 +115,7 @@ fn function(target: &Target<'_>, name: &str, letter: &str, rows: &[&str], log: &
         &Function {
             declare: "    since bigint := 9223372036854775807;\n",
             begin: &begin,
+            only_if: None,
             too_long: too_long.map(|conditions| conditions.join(" OR ")),
             log,
             joins: letter != "I",

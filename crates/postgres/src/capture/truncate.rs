@@ -52,6 +52,7 @@ pub(super) fn function(target: &Target<'_>) -> String {
         &Function {
             declare: "    is_long boolean;\n",
             begin: "",
+            only_if: None,
             too_long: None,
             log: &body,
             joins: false,

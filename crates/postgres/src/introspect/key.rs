@@ -71,6 +71,7 @@ fn key_columns(index: &RawIndex, columns: &[RawColumn]) -> Option<Vec<KeyColumn>
             column: position,
             attnum: *attnum,
             name: column.name.clone(),
+            ty: column.ty,
         })
     });
     key.collect()

@@ -86,3 +86,32 @@ fn a_publication_of_all_tables() {
     ))
     .unwrap();
 }
+
+/// A session remembers the types that it has met in a trigger function.
+#[test]
+fn a_key_that_gets_another_type() {
+    const SETUP: &str = "CREATE TABLE t(id varchar(9), n int, v int, PRIMARY KEY (n, id)); INSERT INTO t VALUES ('a', 1, 1), ('b', 2, 2);
+        CREATE FUNCTION inside(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO t VALUES ('c', 3, 3); UPDATE t SET v = i WHERE id = 'b'; DELETE FROM t WHERE id = 'c'; RETURN i; END $$";
+    const WRITES: [&str; 3] = [
+        "UPDATE t SET v = inside(v) WHERE id = 'a'",
+        "INSERT INTO t VALUES ('d', inside(4), 4); DELETE FROM t WHERE id = 'd'",
+        "UPDATE t SET n = n + inside(10) WHERE id = 'a'; UPDATE t SET n = 1 WHERE id = 'a'",
+    ];
+    for alter in [
+        "ALTER TABLE t ALTER id TYPE text",
+        "ALTER TABLE t ALTER n TYPE bigint",
+        "BEGIN; ALTER TABLE t ALTER n TYPE bigint; SAVEPOINT a; ALTER TABLE t ALTER id TYPE char(20); ROLLBACK TO a; COMMIT",
+    ] {
+        let mut oracle = Oracle::new(SETUP);
+        WRITES.iter().for_each(|sql| oracle.run(sql));
+        for sql in std::iter::once(alter).chain(WRITES) {
+            let done = oracle.session.run(sql);
+            done.unwrap_or_else(|e| panic!("{alter}, then {sql}\n{e}"));
+        }
+        track(&oracle.database);
+        oracle.survey();
+        WRITES.iter().for_each(|sql| oracle.run(sql));
+        oracle.verify();
+    }
+}
