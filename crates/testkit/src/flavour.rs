@@ -7,7 +7,7 @@ mod postgres;
 mod sqlite;
 
 pub(crate) use postgres::code;
-pub use postgres::{POSTGRES, POSTGRES_WITHOUT_MERGE};
+pub use postgres::{POSTGRES, POSTGRES_LOGGED, POSTGRES_WITHOUT_MERGE};
 pub use sqlite::SQLITE;
 
 /// What values a column holds.

@@ -26,6 +26,7 @@ pub mod query;
 pub mod render;
 pub mod restore;
 pub mod rng;
+pub mod roundabout;
 pub mod schema;
 pub mod seeds;
 pub mod serving;

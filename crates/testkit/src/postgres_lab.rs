@@ -7,15 +7,16 @@
 mod cells;
 mod program;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use highwater_postgres::PostgresStore;
 use highwater_throwaway::{Cluster, Database, Options, Session, State};
 
-use crate::flavour::{Flavour, POSTGRES, POSTGRES_WITHOUT_MERGE};
+use crate::flavour::{Flavour, POSTGRES, POSTGRES_LOGGED, POSTGRES_WITHOUT_MERGE};
 use crate::http::Transport;
 use crate::lab::{Backup, Cell, Lab, Outside, Which};
+use crate::roundabout::{Pooled, Standby};
 use crate::serving::Server;
 use program::Program;
 
@@ -93,6 +94,34 @@ impl PostgresLab {
     pub fn in_own_cluster(options: &Options, server: impl Server + 'static) -> PostgresLab {
         let cluster = Cluster::start(options).expect("PostgreSQL is installed");
         PostgresLab::in_cluster(Box::leak(Box::new(cluster)), Copies::Files, server)
+    }
+
+    /// An empty database of the shared cluster, served from behind a pooler.
+    ///
+    /// # Panics
+    ///
+    /// If there is no PostgreSQL, or no PgBouncer.
+    pub fn behind_pooler() -> PostgresLab {
+        PostgresLab::new(Pooled::new(Cluster::shared()))
+    }
+
+    /// An empty database of a cluster that has a standby, served from both. All such labs share these two, which end with the process.
+    ///
+    /// # Panics
+    ///
+    /// If there is no PostgreSQL, or no `pg_basebackup`.
+    pub fn on_standby() -> PostgresLab {
+        static PAIR: OnceLock<[Cluster; 2]> = OnceLock::new();
+        let [primary, standby] = PAIR.get_or_init(|| {
+            let primary = Cluster::start(&Options::new()).expect("PostgreSQL is installed");
+            let standby = primary.standby(&Options::new());
+            let standby = standby.expect("PostgreSQL is installed");
+            [primary, standby]
+        });
+        let server = Standby::new(primary, standby);
+        let mut lab = PostgresLab::in_cluster(primary, Copies::Databases, server);
+        lab.flavour = &POSTGRES_LOGGED;
+        lab
     }
 
     fn in_cluster(

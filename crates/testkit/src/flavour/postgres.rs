@@ -23,6 +23,16 @@ pub static POSTGRES_WITHOUT_MERGE: Flavour = Flavour {
     ..FLAVOUR
 };
 
+/// The former without tables that a standby does not have.
+pub static POSTGRES_LOGGED: Flavour = Flavour {
+    tables: &[
+        (10, TableForm::Plain),
+        (4, TableForm::Partitioned),
+        (3, TableForm::Inheriting),
+    ],
+    ..FLAVOUR
+};
+
 const FLAVOUR: Flavour = Flavour {
     types: &[
         strict("smallint", Kind::Int),

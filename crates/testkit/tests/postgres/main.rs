@@ -117,11 +117,26 @@ fn every_state_can_be_told_from_history_and_rows() {
     tell(&format!("{:?} states", all.into_inner()));
 }
 
-/// Random schemas, writers and clients.
 #[test]
 fn every_round_of_a_random_history_is_exact() {
+    histories(12, lab);
+}
+
+#[test]
+fn every_round_behind_a_pooler_is_exact() {
+    histories(2, PostgresLab::behind_pooler);
+}
+
+/// What the standby serves is as exact as what the primary serves, and each link may be followed on either.
+#[test]
+fn every_round_on_a_standby_is_exact() {
+    histories(2, PostgresLab::on_standby);
+}
+
+/// Random schemas, writers and clients.
+fn histories(runs: u64, lab: fn() -> PostgresLab) {
     let all = Mutex::new(history::Totals::default());
-    seeds::each(12, |seed, trace| {
+    seeds::each(runs, |seed, trace| {
         let totals = history::run(&mut lab(), seed, history::Plan::default(), trace)?;
         all.lock()
             .unwrap_or_else(PoisonError::into_inner)
