@@ -34,6 +34,8 @@ const SHORT_LOCK_TIMEOUT_MS: u32 = 200;
 const LONG_LOCK_TIMEOUT_MS: u32 = 1200;
 /// How many attempts a thorough effort makes before the table is left for the next time. The last one is long.
 const LOCK_ATTEMPTS_MAX: u32 = 10;
+/// After so long without a statement, a transaction of ours is taken to have lost its node.
+const ABANDONED_MS: u32 = 30_000;
 /// How often the database may change while it is looked at.
 const SURVEYS_MAX: u32 = 5;
 
@@ -411,10 +413,11 @@ async fn begin(client: &mut Client, lock_timeout_ms: u32) -> Result<Transaction<
         .read_only(false)
         .start()
         .await?;
-    // Other nodes are quick, so there is no limit for them; then only short waits.
+    // Other nodes are quick, so there is no limit for them; one whose machine is gone loses the lock after a while. Then only short waits.
     write
         .batch_execute(&format!(
-            "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
+            "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL client_min_messages = warning;
+             SET LOCAL idle_in_transaction_session_timeout = {ABANDONED_MS}; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
              SELECT pg_advisory_xact_lock({}); SET LOCAL lock_timeout = {lock_timeout_ms}",
             own_schema::LOCK
         ))

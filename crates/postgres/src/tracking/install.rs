@@ -68,6 +68,10 @@ pub(super) async fn track(
     write.batch_execute(&leftovers.join(";")).await?;
     let sql = "SELECT nextval(pg_get_serial_sequence('highwater.registered', 'id'))::integer";
     let id = write.query_typed_one(sql, &[]).await?.try_get(0)?;
+    // An archive that was restored over a later state sets the numbers back, and leaves what it did not know.
+    write
+        .batch_execute(&capture::drop_all(id).join(";\n"))
+        .await?;
     write
         .batch_execute(&statements(survey, position, id).join(";\n"))
         .await?;

@@ -3,6 +3,7 @@
 
 mod copies;
 mod crash;
+mod disk;
 mod node;
 mod standby;
 mod trouble;

@@ -1,6 +1,7 @@
 //! Copies of a database, and databases that are set back: a link of one line of states is never answered from another.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use highwater_throwaway::{Cluster, Options};
 
@@ -96,20 +97,91 @@ async fn what_is_loaded_from_a_dump_or_a_template_is_another_database() {
         .unwrap();
 }
 
+/// From an archive, into a new database and into the same one, which a node serves meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_restored_from_an_archive_is_another_database() {
+    let cluster = Cluster::shared();
+    let database = cluster.database().unwrap();
+    database.sql(SETUP).unwrap();
+    let node = Node::new(&database.url()).await;
+    node.tick().await;
+    let copy = Copy::of(&node).await;
+    let archive = Command::new(cluster.binaries().program("pg_dump"))
+        .args(["--format=custom", &database.url()])
+        .output()
+        .unwrap();
+    assert!(archive.status.success(), "{archive:?}");
+    let restore = |arguments: &[&str]| {
+        let mut command = Command::new(cluster.binaries().program("pg_restore"));
+        let mut running = command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = running.stdin.take().unwrap();
+        stdin.write_all(&archive.stdout).unwrap();
+        drop(stdin);
+        let output = running.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let loaded = cluster.database().unwrap();
+    assert_eq!(restore(&["--dbname", &loaded.url()]), "");
+    let other = Node::new(&loaded.url()).await;
+    assert_gone(&copy, &other, "a new database").await;
+    assert_serves(&other, cluster, loaded.name()).await;
+    drop(other);
+    database.sql("UPDATE t SET v = v + 1000").unwrap();
+    let later = Copy::of(&node).await;
+    let url = database.url();
+    let clean = ["--clean", "--if-exists", "--dbname", &url];
+    assert_eq!(
+        restore(&[&clean as &[_], &["--single-transaction"]].concat()),
+        ""
+    );
+    assert_gone(&copy, &node, "a link from before the archive").await;
+    assert_gone(&later, &node, "a link from after the archive").await;
+    assert_serves(&node, cluster, database.name()).await;
+    // The tracking that has begun since then is not in the archive, so something of it remains, under a number that comes again.
+    let later = Copy::of(&node).await;
+    let complaint = restore(&clean);
+    assert!(
+        complaint.contains("cannot drop schema highwater"),
+        "{complaint}"
+    );
+    assert_gone(&copy, &node, "a link from before the archive").await;
+    assert_gone(&later, &node, "a link from after the archive").await;
+    assert_serves(&node, cluster, database.name()).await;
+}
+
 /// The files are set back to an older state, and other things happen then: same system, same timeline, same transaction ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_files_are_set_back_knows_which_links_it_has_not_issued() {
     let cluster = Cluster::start(&Options::new()).unwrap();
     cluster.sql(DATABASE, SETUP).unwrap();
-    // The same node all the time, or another one each time; ticks after the copy, or none.
-    for (is_same, has_ticks) in [(true, true), (true, false), (false, false)] {
+    // The same node all the time, or another one each time; ticks after the copy, or none; a copy of a stopped server or of one that runs.
+    for (is_same, has_ticks, is_hot) in [
+        (true, true, false),
+        (true, false, false),
+        (false, false, false),
+        (true, true, true),
+        (true, false, true),
+        (false, false, true),
+    ] {
         let node = Node::new(&cluster.url(DATABASE)).await;
         node.tick().await;
         cluster
             .sql(DATABASE, "UPDATE t SET v = v + 1 WHERE id = 1")
             .unwrap();
+        if is_hot {
+            // What is put back begins with a recovery, as after a crash, which only what a tick shows is sure to survive.
+            node.tick().await;
+        }
         let mut before = Copy::of(&node).await;
-        cluster.copy_files("backup").unwrap();
+        match is_hot {
+            true => cluster.back_up_files("backup").unwrap(),
+            false => cluster.copy_files("backup").unwrap(),
+        }
         let mut after = before.clone();
         after.insist(&node).await.unwrap();
         cluster

@@ -1,5 +1,6 @@
 //! Trouble while clients read and programs write: every answer is exact or 503, and the same link works again by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_postgres::Options;
@@ -162,7 +163,7 @@ async fn check(
 
 /// Temporary files have no room: what needs them is refused, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_503() {
+async fn no_room_for_temporary_files_is_503() {
     let database = Cluster::shared().database().unwrap();
     database.sql(SETUP).unwrap();
     database
@@ -186,4 +187,51 @@ async fn a_full_disk_is_503() {
         .unwrap();
     database.sql(TERMINATE).unwrap();
     node.get(sorted, 29_000).await.unwrap();
+}
+
+/// Many requests that take too long, at the same time: each is stopped and told so, and those that are quick go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_take_too_long_are_stopped_and_told_so() {
+    let database = Cluster::shared().database().unwrap();
+    database.sql(SETUP).unwrap();
+    // As an operator may have set it, which must not keep the service from anything.
+    let own = format!(
+        "ALTER DATABASE {} SET statement_timeout = '1min'",
+        database.name()
+    );
+    database.sql(&own).unwrap();
+    database
+        .sql("CREATE VIEW slow AS SELECT id, v FROM t WHERE pg_sleep(0.05) IS NOT NULL")
+        .unwrap();
+    let options = Options {
+        connections: 4,
+        statement_timeout: Duration::from_millis(400),
+        ..Options::default()
+    };
+    let node = Arc::new(Node::with(&database.url(), options).await);
+    node.tick().await;
+    let mut copy = Copy::of(&node).await;
+    let slow: Vec<_> = (0..12)
+        .map(|_| {
+            let node = Arc::clone(&node);
+            tokio::spawn(async move { node.get("/odata/slow", 1000).await })
+        })
+        .collect();
+    for value in 1..5 {
+        database.sql(&format!("UPDATE t SET v = {value}")).unwrap();
+        copy.insist(&node).await.unwrap();
+        assert_eq!(copy.rows, rows(database.cluster(), database.name()));
+    }
+    for request in slow {
+        let outcome = request.await.unwrap();
+        assert!(
+            matches!(&outcome, Err(Refused::Later(text)) if text.contains("too long")),
+            "{outcome:?}"
+        );
+    }
+    // Nothing is left of them.
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%slow%' AND state <> 'idle' \
+         AND pid <> pg_backend_pid()";
+    assert_eq!(database.sql(open).unwrap(), [[Some("0".to_owned())]]);
+    copy.insist(&node).await.unwrap();
 }
