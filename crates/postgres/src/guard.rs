@@ -13,6 +13,7 @@ use futures_util::future::{OptionFuture, join3};
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::{Error, Gone};
 use highwater_sql::postgres::Visible;
+use tokio_postgres::types::FromSql;
 use tokio_postgres::{Client, IsolationLevel, Row, RowStream};
 
 use crate::bind::Statement;
@@ -297,32 +298,18 @@ impl Question<'_> {
             return sql;
         }
         sql.push_str(
-            ", m.readable_by, m.epoch, m.identity = highwater.identity(), t.id, t.nonce, t.snapshot::text, highwater.is_settled()",
+            ", l.readable_by, l.epoch, l.is_same_database, l.is_settled, l.tick, l.nonce, l.snapshot::text, \
+             l.nonces, l.cuts, l.are_older_known, l.horizons",
         );
-        for position in self.positions() {
-            let _ = write!(
-                sql,
-                ", (SELECT nonce FROM highwater.tick WHERE id = {tick}), \
-                 (SELECT cut::text FROM highwater.tick WHERE id > {tick} AND cut IS NOT NULL ORDER BY id LIMIT 1), \
-                 EXISTS (SELECT FROM highwater.tick WHERE id < {tick})",
-                tick = position.anchor.tick
-            );
-        }
-        for (relation, tracked) in self.tracked() {
-            let _ = write!(
-                sql,
-                ", (SELECT horizon FROM highwater.tracked_table WHERE id = {} AND incarnation = {} AND relation = {relation} \
-                 AND layout = highwater.layout(relation)), ",
-                tracked.id, tracked.incarnation
-            );
+        for (_, tracked) in self.tracked() {
+            sql.push_str(", ");
             let later = self.hi.map(|hi| (tracked.id, hi));
             push_later(&mut sql, later, RECENT_RECORDS_MAX + 1);
             if self.hi.is_none() {
                 let _ = write!(
                     sql,
-                    ", EXISTS (SELECT FROM highwater.history_{0} WHERE xid >= pg_catalog.pg_snapshot_xmax(t.snapshot)::text::bigint) \
-                     OR EXISTS (SELECT FROM highwater.history_{0} WHERE xid = ANY (ARRAY( \
-                       SELECT x.xid::text::bigint FROM pg_catalog.pg_snapshot_xip(t.snapshot) AS x(xid))))",
+                    ", EXISTS (SELECT FROM highwater.history_{0} WHERE xid >= l.xmax) \
+                     OR EXISTS (SELECT FROM highwater.history_{0} WHERE xid = ANY (l.xip))",
                     tracked.id
                 );
             } else {
@@ -336,9 +323,13 @@ impl Question<'_> {
             tracked.and_then(|tracked| Some((tracked.id, self.lo?))),
             1,
         );
-        sql.push_str(
-            " FROM highwater.meta AS m LEFT JOIN \
-             (SELECT id, nonce, snapshot FROM highwater.tick ORDER BY id DESC LIMIT 1) AS t ON true",
+        let _ = write!(
+            sql,
+            " FROM highwater.look('{{{}}}', '{{{}}}', '{{{}}}', '{{{}}}') AS l",
+            list(self.positions().map(|position| position.anchor.tick)),
+            list(self.tracked().map(|(_, tracked)| tracked.id)),
+            list(self.tracked().map(|(relation, _)| relation)),
+            list(self.tracked().map(|(_, tracked)| tracked.incarnation)),
         );
         sql
     }
@@ -352,36 +343,40 @@ impl Question<'_> {
         if self.schema.meta.is_none() {
             return Ok(found);
         }
-        found.meta = Some(FoundMeta {
-            readable_by: row.try_get(2)?,
-            epoch: row.try_get(3)?,
-            is_same_database: truth(row, 4)?,
-        });
-        if let Some(tick) = row.try_get::<_, Option<i64>>(5)? {
+        if let Some(readable_by) = row.try_get(2)? {
+            found.meta = Some(FoundMeta {
+                readable_by,
+                epoch: row.try_get(3)?,
+                is_same_database: truth(row, 4)?,
+            });
+        }
+        found.is_settled = truth(row, 5)?;
+        if let Some(tick) = row.try_get::<_, Option<i64>>(6)? {
             let anchor = Anchor {
                 tick: tick.unsigned_abs(),
-                nonce: nonce(row.try_get(6)?),
+                nonce: nonce(row.try_get(7)?),
             };
-            found.newest = Some((anchor, text(row, 7)?.unwrap_or_default().to_owned()));
+            found.newest = Some((anchor, text(row, 8)?.unwrap_or_default().to_owned()));
         }
-        found.is_settled = truth(row, 8)?;
-        let mut at = 9;
-        for _ in self.positions() {
-            let cut = text(row, at + 1)?;
+        let nonces: Vec<Option<i64>> = items(row, 9)?;
+        let cuts: Vec<Option<&str>> = items(row, 10)?;
+        let are_older_known: Vec<bool> = items(row, 11)?;
+        for ((stored, cut), is_older_known) in nonces.into_iter().zip(cuts).zip(are_older_known) {
             found.anchors.push(FoundAnchor {
-                nonce: row.try_get::<_, Option<i64>>(at)?.map(nonce),
+                nonce: stored.map(nonce),
                 cut: cut.map(|cut| parse(cut, Anchor::default())).transpose()?,
-                is_older_known: truth(row, at + 2)?,
+                is_older_known,
             });
-            at += 3;
         }
-        for _ in self.tracked() {
+        let horizons: Vec<Option<i64>> = items(row, 12)?;
+        let mut at = 13;
+        for horizon in horizons {
             found.tables.push(FoundTable {
-                horizon: row.try_get(at)?,
-                later: Later::read(row, at + 1)?,
-                is_newer: truth(row, at + 1 + Later::COLUMNS)?,
+                horizon,
+                later: Later::read(row, at)?,
+                is_newer: truth(row, at + Later::COLUMNS)?,
             });
-            at += 2 + Later::COLUMNS;
+            at += Later::COLUMNS + 1;
         }
         found.news = Later::read(row, at)?;
         Ok(found)
@@ -477,6 +472,19 @@ impl Question<'_> {
     }
 }
 
+/// What an array holds; an empty one may be `NULL`.
+fn items<'r, T: FromSql<'r>>(row: &'r Row, position: usize) -> Result<Vec<T>, Fault> {
+    Ok(row
+        .try_get::<_, Option<Vec<T>>>(position)?
+        .unwrap_or_default())
+}
+
+/// Numbers as PostgreSQL writes them in an array.
+fn list(numbers: impl Iterator<Item = impl ToString>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    numbers.join(",")
+}
+
 fn parse(snapshot: &str, anchor: Anchor) -> Result<Position, Fault> {
     Position::parse(snapshot, anchor).ok_or_else(|| {
         Error::Internal(format!(
@@ -546,8 +554,7 @@ fn push_later(sql: &mut String, history: Option<(i64, &Position)>, counted_max: 
         sql.push_str("NULL, 0::bigint");
         return;
     }
-    let xip: Vec<String> = visible.xip.iter().map(i64::to_string).collect();
-    let xip = xip.join(",");
+    let xip = list(visible.xip.iter());
     let _ = write!(
         sql,
         "(SELECT pg_catalog.string_agg(x.xid::text, ',') FROM pg_catalog.unnest('{{{xip}}}'::bigint[]) AS x(xid) \
@@ -565,11 +572,10 @@ pub(crate) fn push_any_after(sql: &mut String, history: i64, position: &Position
         visible.xmax
     );
     if !visible.xip.is_empty() {
-        let xip: Vec<String> = visible.xip.iter().map(i64::to_string).collect();
         let _ = write!(
             sql,
             " OR EXISTS (SELECT FROM highwater.history_{history} WHERE xid = ANY ('{{{}}}'::bigint[]))",
-            xip.join(",")
+            list(visible.xip.iter())
         );
     }
     sql.push(')');

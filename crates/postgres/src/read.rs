@@ -65,11 +65,14 @@ pub(crate) async fn read(
         lo: None,
         hi: hi.as_ref(),
     };
-    // A first page shows what the transaction sees, so it need not wait for the guard.
-    let is_now = hi.is_none() && !schema.in_recovery;
     let page = Page::of(schema, params)?;
-    let along = match is_now && !query.count && page.rows_max > 0 {
-        true => Some(page.statement(&flavour(schema, None), Driver::Recent)?),
+    // Nearly always a page shows what its transaction sees, so it need not wait for the guard to say so. A standby's first page does not.
+    let is_now = hi.is_some() || !schema.in_recovery;
+    let along = match is_now && !(query.count && page.is_first) && page.rows_max > 0 {
+        true => {
+            let since = hi.as_ref().map(|hi| &hi.visible);
+            Some(page.statement(&flavour(schema, None), Driver::Recent, since)?)
+        }
         false => None,
     };
     let View {
@@ -151,7 +154,12 @@ impl<'q> Page<'q> {
         })
     }
 
-    fn statement(&self, flavour: &Postgres<'_>, driver: Driver) -> Result<Statement, Fault> {
+    fn statement(
+        &self,
+        flavour: &Postgres<'_>,
+        driver: Driver,
+        unless_changed_since: Option<&Visible>,
+    ) -> Result<Statement, Fault> {
         let columns = self.shape.columns();
         let spec = PageSpec {
             query: self.query,
@@ -165,11 +173,12 @@ impl<'q> Page<'q> {
             limit: self
                 .rows_max
                 .saturating_add(u64::from(self.rows_max < self.top)),
+            unless_changed_since,
         };
         Ok(Statement::new(postgres::page(flavour, &spec)?))
     }
 
-    /// Reads the page. `rows` is the answer to its statement, if that was sent already.
+    /// Reads the page. `rows` is the answer to its statement, if that was sent already, for a page of what the transaction sees.
     async fn read(
         &self,
         client: &Client,
@@ -192,13 +201,13 @@ impl<'q> Page<'q> {
             });
         }
         let rows = match rows {
-            Some(rows) => rows?,
-            None => {
+            Some(rows) if seen.as_of.is_none() => rows?,
+            _ => {
                 let driver = match seen.has_many_later {
                     true => Driver::Keys,
                     false => Driver::Recent,
                 };
-                self.statement(&flavour, driver)?.rows(client).await?
+                self.statement(&flavour, driver, None)?.rows(client).await?
             }
         };
         let end = if self.query.expand.is_empty() {

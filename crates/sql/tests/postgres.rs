@@ -506,8 +506,14 @@ fn statements() {
         offset: 0,
         limit: 3,
         driver: Driver::Recent,
+        unless_changed_since: None,
     };
     check("page", page(&flavour(None), &spec));
+    let hasty = PageSpec {
+        unless_changed_since: Some(&busy),
+        ..spec
+    };
+    check("page, unless changed", page(&flavour(None), &hasty));
     check(
         "page, few later changes",
         page(&flavour(Some(&quiet)), &spec),

@@ -53,9 +53,10 @@ $highwater$;
 -- catalog says, its xmin is taken: it shows every change, also one that was taken back. It is left out where harmless commands change the
 -- row, such as CLUSTER or REINDEX CONCURRENTLY. With "leaves", as if the table had no other partitions than those.
 --
--- This runs for every request: mind the cost of each part. (The concatenation operator is several times faster than concat_ws.)
+-- This runs for every request: mind the cost of each part. (The concatenation operator is several times faster than concat_ws. Each catalog
+-- has an index for what is asked of it here, but where tables are few, PostgreSQL thinks that to read all of it were cheaper.)
 CREATE OR REPLACE FUNCTION highwater.layout(relation oid, leaves oid[] DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $highwater$
 DECLARE
     described text;
     part text;
@@ -109,6 +110,48 @@ BEGIN
     END IF;
     -- The encoding of the database does not matter, nor whether MD5 is allowed.
     RETURN to_hex(hashtextextended(described COLLATE "C", 0)) || to_hex(hashtextextended(described COLLATE "C", 1));
+END
+$highwater$;
+
+-- What every verb asks before it reads: whether the database, its ticks and the tables are what a request takes them for. A function, because
+-- PostgreSQL keeps the plans of its statements, and to plan these takes longer than to run them. For each of "anchors", the ids of ticks
+-- that links name: its nonce (NULL if there is no such tick), the first cut after it, and whether any tick before it is known. For
+-- each of "ids": the horizon, NULL if its tracking is another.
+CREATE OR REPLACE FUNCTION highwater.look(
+    anchors bigint[], ids integer[], relations oid[], incarnations bigint[],
+    OUT readable_by integer, OUT epoch bigint, OUT is_same_database boolean, OUT is_settled boolean,
+    OUT tick bigint, OUT nonce bigint, OUT snapshot pg_snapshot, OUT xmax bigint, OUT xip bigint[],
+    OUT nonces bigint[], OUT cuts text[], OUT are_older_known boolean[], OUT horizons bigint[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    anchor bigint;
+    anchor_nonce bigint;
+    cut text;
+    is_older_known boolean;
+    horizon bigint;
+BEGIN
+    SELECT m.readable_by, m.epoch, m.identity = highwater.identity() INTO readable_by, epoch, is_same_database
+    FROM highwater.meta AS m;
+    is_settled := highwater.is_settled();
+    SELECT t.id, t.nonce, t.snapshot INTO tick, nonce, snapshot
+    FROM highwater.tick AS t ORDER BY t.id DESC LIMIT 1;
+    xmax := pg_snapshot_xmax(snapshot)::text::bigint;
+    xip := ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(snapshot) AS x);
+    FOREACH anchor IN ARRAY anchors LOOP
+        SELECT (SELECT t.nonce FROM highwater.tick AS t WHERE t.id = anchor),
+            (SELECT t.cut::text FROM highwater.tick AS t WHERE t.id > anchor AND t.cut IS NOT NULL ORDER BY t.id LIMIT 1),
+            EXISTS (SELECT FROM highwater.tick AS t WHERE t.id < anchor)
+        INTO anchor_nonce, cut, is_older_known;
+        nonces := nonces || anchor_nonce;
+        cuts := cuts || cut;
+        are_older_known := are_older_known || is_older_known;
+    END LOOP;
+    FOR i IN 1 .. cardinality(ids) LOOP
+        SELECT t.horizon INTO horizon
+        FROM highwater.tracked_table AS t
+        WHERE t.id = ids[i] AND t.relation = relations[i] AND t.incarnation = incarnations[i] AND t.layout = highwater.layout(t.relation);
+        horizons := horizons || horizon;
+    END LOOP;
 END
 $highwater$;
 

@@ -274,6 +274,22 @@ impl<'a> Postgres<'a> {
         sql.push(" ORDER BY e.seq LIMIT 1)");
     }
 
+    /// Writes whether there is any record after a snapshot.
+    pub(super) fn any_after(&self, sql: &mut Sql, history: i64, after: &Visible) {
+        sql.push("(EXISTS (SELECT FROM ");
+        self.history_name(sql, history);
+        sql.push(" AS w WHERE w.xid >= ");
+        self.bind_number(sql, after.xmax);
+        if !after.xip.is_empty() {
+            sql.push(") OR EXISTS (SELECT FROM ");
+            self.history_name(sql, history);
+            sql.push(" AS w WHERE w.xid = ANY(");
+            self.bind_xids(sql, &after.xip);
+            sql.push(")");
+        }
+        sql.push("))");
+    }
+
     /// Writes a sub-query with all records after a snapshot, or with those that a condition on `w`, which ends with ` AND `, leaves.
     pub(super) fn recent(&self, sql: &mut Sql, history: i64, after: &Visible, only_if: &str) {
         let part = |sql: &mut Sql, separator: &str| {
