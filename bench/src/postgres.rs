@@ -16,7 +16,7 @@ use crate::server::{PEOPLE, Server, delta_link_from_now, follow, track};
 pub const ALL: &[Comparison] = &[
     ("postgres-read", first_round),
     ("postgres-delta", delta_by_table_size),
-    ("postgres-long", delta_beside_long_transaction),
+    ("postgres-long", beside_long_transaction),
     ("postgres-poll", empty_poll),
     ("postgres-writes", tracked_writes),
     ("postgres-history", history_size),
@@ -158,9 +158,10 @@ fn delta_by_table_size() -> Result<Vec<Line>> {
     }])
 }
 
-/// 200,000 changes are committed while one transaction stays open; then deltas of 1,000 changes with it and without it.
-fn delta_beside_long_transaction() -> Result<Vec<Line>> {
+/// What a transaction costs others that stays open while 200,000 changes are committed, and then throughout.
+fn beside_long_transaction() -> Result<Vec<Line>> {
     const ROWS: u32 = 100_000;
+    const POLLS: usize = 500;
     let (slow, fast) = (cluster(false)?, cluster(false)?);
     let (beside, alone) = (slow.database()?, fast.database()?);
     let prepare = |database: &Database<'_>, open: bool| -> Result<(Server, Session, Session)> {
@@ -178,16 +179,54 @@ fn delta_beside_long_transaction() -> Result<Vec<Line>> {
     };
     let (with, mut in_with, mut long) = prepare(&beside, true)?;
     let (without, mut in_without, _) = prepare(&alone, false)?;
-    let (ratio, a, b) = compare(
-        || delta(&with, &mut in_with, ROWS),
-        || delta(&without, &mut in_without, ROWS),
-    )?;
+    let mut lines = Vec::new();
+    let mut add = |what: &str, (ratio, a, b): (f64, f64, f64)| {
+        lines.push(Line {
+            what: format!(
+                "{what} beside a transaction that has been open for 200,000 changes, against the same without it"
+            ),
+            measured: format!("{ratio:.2} ({:.2} ms against {:.2} ms)", a * 1e3, b * 1e3),
+            aim: "-",
+        });
+    };
+    add(
+        "a delta of 1,000 changes",
+        compare(
+            || delta(&with, &mut in_with, ROWS),
+            || delta(&without, &mut in_without, ROWS),
+        )?,
+    );
+    let round = |server: &Server| -> Result<f64> {
+        let mut client = server.client()?;
+        seconds(|| follow(&mut client, PEOPLE, 1000, |_| {}).map(drop))
+    };
+    add(
+        "100,000 rows over HTTP",
+        compare(|| round(&with), || round(&without))?,
+    );
+    let polls = |server: &Server| -> Result<f64> {
+        let mut client = server.client()?;
+        let link = delta_link_from_now(&mut client)?;
+        seconds(|| {
+            for _ in 0..POLLS {
+                client.get(&link, &track(1000))?;
+            }
+            Ok(())
+        })
+    };
+    add(
+        &format!("{POLLS} polls with nothing new"),
+        compare(|| polls(&with), || polls(&without))?,
+    );
+    add(
+        "10,000 updates in one statement",
+        compare(
+            || seconds(|| change(&mut in_with, ROWS, 10_000)),
+            || seconds(|| change(&mut in_without, ROWS, 10_000)),
+        )?,
+    );
     long.batch_execute("COMMIT")?;
-    Ok(vec![Line {
-        what: "a delta of 1,000 changes beside a transaction that has been open for 200,000 changes, against one without it".into(),
-        measured: format!("{ratio:.2} ({:.2} ms against {:.2} ms)", a * 1e3, b * 1e3),
-        aim: "-",
-    }])
+    Ok(lines)
 }
 
 fn empty_poll() -> Result<Vec<Line>> {
@@ -305,6 +344,20 @@ fn tracked_writes() -> Result<Vec<Line>> {
             },
         )?;
         add(
+            &format!("{single} deletes, one a transaction"),
+            aim("≤ 1.8"),
+            &|session| {
+                let end = next_number(session)?;
+                let delete = session.prepare("DELETE FROM people WHERE id = $1::text::uuid")?;
+                seconds(|| {
+                    for n in end - single..end {
+                        session.execute(&delete, &[&id(n)])?;
+                    }
+                    Ok(())
+                })
+            },
+        )?;
+        add(
             "50,000 updates in one statement",
             aim("≤ 2.5"),
             &|session| seconds(|| change(session, ROWS, 50_000)),
@@ -315,6 +368,20 @@ fn tracked_writes() -> Result<Vec<Line>> {
             &|session| {
                 let first = next_number(session)?;
                 seconds(|| insert(session, first, 50_000))
+            },
+        )?;
+        add(
+            "50,000 deletes in one statement",
+            aim("≤ 2.5"),
+            &|session| {
+                let end = next_number(session)?;
+                let ids: Vec<String> = (end - 50_000..end).map(id).collect();
+                seconds(|| {
+                    let sql = "DELETE FROM people WHERE id = ANY($1::text[]::uuid[])";
+                    let deleted = session.execute(sql, &[&ids])?;
+                    ensure!(deleted == 50_000, "{deleted} rows were deleted");
+                    Ok(())
+                })
             },
         )?;
     }
@@ -348,6 +415,8 @@ fn history_size() -> Result<Vec<Line>> {
     let updated = size()?;
     insert(&mut writer, ROWS, 100_000)?;
     let inserted = size()?;
+    writer.execute("DELETE FROM people WHERE number >= $1", &[&i64::from(ROWS)])?;
+    let deleted = size()?;
     let row: i64 = writer
         .query_one("SELECT avg(pg_column_size(p.*))::int8 FROM people p", &[])?
         .get(0);
@@ -361,6 +430,11 @@ fn history_size() -> Result<Vec<Line>> {
         Line {
             what: "history of an inserted row, indexes included".into(),
             measured: per_change(inserted - updated),
+            aim: "-",
+        },
+        Line {
+            what: "history of a deleted row, indexes included".into(),
+            measured: per_change(deleted - inserted),
             aim: "-",
         },
     ])
