@@ -200,8 +200,8 @@ impl<'q> Page<'q> {
                 ..PageEnd::default()
             });
         }
-        let rows = match rows {
-            Some(rows) if seen.as_of.is_none() => rows?,
+        let rows = match rows.transpose()? {
+            Some(rows) if seen.as_of.is_none() => rows,
             _ => {
                 let driver = match seen.has_many_later {
                     true => Driver::Keys,
