@@ -89,6 +89,12 @@ impl Client {
         )
     }
 
+    /// Forgets all links but the next one, because they may be void.
+    pub fn forget_links(&mut self) {
+        self.issued.clear();
+        self.pages.clear();
+    }
+
     /// Sends the next request and checks the answer.
     ///
     /// # Errors
@@ -105,8 +111,7 @@ impl Client {
         let (turn, response) = self.follower.step(around.transport)?;
         if let Turn::Gone = turn {
             trace.note(format_args!("{}", String::from_utf8_lossy(&response.body)));
-            self.issued.clear();
-            self.pages.clear();
+            self.forget_links();
             return Ok(Progress::Gone);
         }
         if begins {

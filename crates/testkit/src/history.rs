@@ -192,6 +192,12 @@ impl History<'_> {
                 trace.note(format_args!("restart"));
                 self.totals.restarts += 1;
                 self.transport = self.lab.open();
+                if self.lab.crashes() {
+                    self.writer.notice_crash(trace);
+                    self.doubt(|_| true);
+                    let clients = self.clients.iter_mut();
+                    clients.for_each(|(client, _)| client.forget_links());
+                }
                 self.seen_sets = discover(&*self.transport)?;
                 self.seen_schema = format!("{:?}", self.schema.tables);
                 self.writer.keep_schema = false;

@@ -113,6 +113,11 @@ pub trait Lab {
     /// Whether [`Lab::restore`] is possible while the server side is open.
     fn restores_while_open(&self) -> bool;
 
+    /// Whether the database crashes whenever the server side is opened again, which may end links to states that were seen shortly before.
+    fn crashes(&self) -> bool {
+        false
+    }
+
     /// Whether the restored database is the same one, so that links from before the backup live on, as opposed to a copy, where no
     /// link does.
     fn restores_itself(&self) -> bool;

@@ -16,7 +16,7 @@ use highwater_throwaway::{Cluster, Database, Options, Session, State};
 use crate::flavour::{Flavour, POSTGRES, POSTGRES_LOGGED, POSTGRES_WITHOUT_MERGE};
 use crate::http::Transport;
 use crate::lab::{Backup, Cell, Lab, Outside, Which};
-use crate::roundabout::{Pooled, Standby};
+use crate::roundabout::{Crashing, Pooled, Standby};
 use crate::serving::Server;
 use program::Program;
 
@@ -53,6 +53,8 @@ pub struct PostgresLab {
     readers: Mutex<[Option<Session>; 2]>,
     copies: Copies,
     backups: usize,
+    /// Whether it crashes when the server side is opened again.
+    crashes: bool,
     served: Database<'static>,
     shadow: Database<'static>,
 }
@@ -124,6 +126,20 @@ impl PostgresLab {
         lab
     }
 
+    /// An empty database of a cluster of its own, which crashes whenever the server side is opened again. No commit is lost: the oracle
+    /// compares two databases, which would lose different ones.
+    ///
+    /// # Panics
+    ///
+    /// If there is no PostgreSQL.
+    pub fn that_crashes() -> PostgresLab {
+        let cluster = Cluster::start(&Options::new()).expect("PostgreSQL is installed");
+        let cluster: &'static Cluster = Box::leak(Box::new(cluster));
+        let mut lab = PostgresLab::in_cluster(cluster, Copies::Files, Crashing::new(cluster));
+        lab.crashes = true;
+        lab
+    }
+
     fn in_cluster(
         cluster: &'static Cluster,
         copies: Copies,
@@ -143,6 +159,7 @@ impl PostgresLab {
             readers: Mutex::new([None, None]),
             copies,
             backups: 0,
+            crashes: false,
             served,
             shadow,
         }
@@ -277,6 +294,10 @@ impl Lab for PostgresLab {
     fn restores_while_open(&self) -> bool {
         // The server finds another database when it connects anew.
         true
+    }
+
+    fn crashes(&self) -> bool {
+        self.crashes
     }
 
     fn restores_itself(&self) -> bool {

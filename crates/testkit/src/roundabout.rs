@@ -1,4 +1,4 @@
-//! Servers that do not reach the database straight: through a pooler, or on a standby.
+//! Servers that do not reach the database straight: through a pooler, on a standby, or after a crash.
 //!
 //! What must hold: the oracle need not know. What is deliberately absent: outside programs that do the same; they are for the primary.
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highwater_postgres::PostgresStore;
-use highwater_throwaway::{Cluster, Pooler};
+use highwater_throwaway::{Cluster, Pooler, Stop};
 use tokio::runtime::Runtime;
 
 use crate::http::{Request, Response, Transport};
@@ -90,6 +90,39 @@ impl Server for Standby {
 
     fn stop(&mut self) {
         self.services.iter_mut().for_each(Server::stop);
+    }
+}
+
+/// The service in a cluster that crashes whenever it is started again.
+pub struct Crashing {
+    inner: InProcess,
+    cluster: &'static Cluster,
+    has_started: bool,
+}
+
+impl Crashing {
+    /// Nothing is started yet.
+    pub fn new(cluster: &'static Cluster) -> Crashing {
+        Crashing {
+            inner: InProcess::default(),
+            cluster,
+            has_started: false,
+        }
+    }
+}
+
+impl Server for Crashing {
+    fn start(&mut self, database: &str) -> Arc<dyn Transport> {
+        if std::mem::replace(&mut self.has_started, true) {
+            self.cluster
+                .restart(Stop::Immediate)
+                .expect("PostgreSQL can be restarted");
+        }
+        self.inner.start(database)
+    }
+
+    fn stop(&mut self) {
+        self.inner.stop();
     }
 }
 

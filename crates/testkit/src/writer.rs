@@ -155,6 +155,13 @@ impl Writer {
         self.locks_readers_out = false;
     }
 
+    /// Lets every program notice that its connection is lost. (Otherwise, only one statement of a group may be refused.)
+    pub fn notice_crash(&mut self, trace: &mut Trace) {
+        for program in 0..self.programs.len() {
+            self.execute(program, "SELECT 1", trace);
+        }
+    }
+
     /// Whether a transaction is open.
     pub fn in_transaction(&self) -> bool {
         self.open().is_some() || !self.prepared.is_empty()

@@ -133,6 +133,12 @@ fn every_round_on_a_standby_is_exact() {
     histories(2, PostgresLab::on_standby);
 }
 
+/// PostgreSQL loses open transactions, the ends of those that were rolled back, and the contents of UNLOGGED tables.
+#[test]
+fn every_round_after_crashes_is_exact() {
+    histories(2, PostgresLab::that_crashes);
+}
+
 /// Random schemas, writers and clients.
 fn histories(runs: u64, lab: fn() -> PostgresLab) {
     let all = Mutex::new(history::Totals::default());
