@@ -4,6 +4,8 @@
 //! exists, so that nobody can rewrite or empty one between the check and the reading of its rows; and the check sees the same snapshot
 //! as the rows. What is deliberately absent: the rows.
 
+mod records;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -23,6 +25,9 @@ use crate::pool::{Pool, Session};
 use crate::row::{text, truth};
 use crate::schema::{Schema, Tracked};
 use crate::snapshot::{Anchor, Position};
+
+pub(crate) use records::push_any_after;
+use records::{is_newest_since, push_later, records_of};
 
 /// How long a request waits for a standby that has not yet seen what its link names.
 const STANDBY_PATIENCE: Duration = Duration::from_secs(3);
@@ -308,9 +313,9 @@ impl Question<'_> {
             if self.hi.is_none() {
                 let _ = write!(
                     sql,
-                    ", EXISTS (SELECT FROM highwater.history_{0} WHERE xid >= l.xmax) \
-                     OR EXISTS (SELECT FROM highwater.history_{0} WHERE xid = ANY (l.xip))",
-                    tracked.id
+                    ", {} OR EXISTS ({})",
+                    is_newest_since(tracked.id, "l.xmax"),
+                    records_of(tracked.id, "l.xip", 1)
                 );
             } else {
                 sql.push_str(", true");
@@ -535,50 +540,6 @@ impl Later {
     fn total(&self) -> i64 {
         self.count + self.count_of_xip
     }
-}
-
-/// Appends the columns of [`Later`]. Look-ups in an index from both ends of what was visible, so that a transaction that stays open costs
-/// nothing.
-fn push_later(sql: &mut String, history: Option<(i64, &Position)>, counted_max: i64) {
-    let Some((history, position)) = history else {
-        sql.push_str("0::bigint, NULL, 0::bigint");
-        return;
-    };
-    let visible = &position.visible;
-    let _ = write!(
-        sql,
-        "(SELECT pg_catalog.count(*) FROM (SELECT FROM highwater.history_{history} WHERE xid >= {} LIMIT {counted_max}) AS h), ",
-        visible.xmax
-    );
-    if visible.xip.is_empty() {
-        sql.push_str("NULL, 0::bigint");
-        return;
-    }
-    let xip = list(visible.xip.iter());
-    let _ = write!(
-        sql,
-        "(SELECT pg_catalog.string_agg(x.xid::text, ',') FROM pg_catalog.unnest('{{{xip}}}'::bigint[]) AS x(xid) \
-         WHERE EXISTS (SELECT FROM highwater.history_{history} AS h WHERE h.xid = x.xid)), \
-         (SELECT pg_catalog.count(*) FROM (SELECT FROM highwater.history_{history} WHERE xid = ANY ('{{{xip}}}'::bigint[]) LIMIT {counted_max}) AS h)"
-    );
-}
-
-/// Appends a condition: a history has a record that is not visible in a snapshot.
-pub(crate) fn push_any_after(sql: &mut String, history: i64, position: &Position) {
-    let visible = &position.visible;
-    let _ = write!(
-        sql,
-        "(EXISTS (SELECT FROM highwater.history_{history} WHERE xid >= {})",
-        visible.xmax
-    );
-    if !visible.xip.is_empty() {
-        let _ = write!(
-            sql,
-            " OR EXISTS (SELECT FROM highwater.history_{history} WHERE xid = ANY ('{{{}}}'::bigint[]))",
-            list(visible.xip.iter())
-        );
-    }
-    sql.push(')');
 }
 
 /// The nonce of a tick has 32 bits, in a wider column.

@@ -276,18 +276,20 @@ impl<'a> Postgres<'a> {
 
     /// Writes whether there is any record after a snapshot.
     pub(super) fn any_after(&self, sql: &mut Sql, history: i64, after: &Visible) {
-        sql.push("(EXISTS (SELECT FROM ");
+        // As simpler conditions, these would be answered by reading all of the history where there are no statistics of it.
+        sql.push("(COALESCE((SELECT max(w.xid) FROM ");
         self.history_name(sql, history);
-        sql.push(" AS w WHERE w.xid >= ");
+        sql.push(" AS w) >= ");
         self.bind_number(sql, after.xmax);
+        sql.push(", false)");
         if !after.xip.is_empty() {
-            sql.push(") OR EXISTS (SELECT FROM ");
-            self.history_name(sql, history);
-            sql.push(" AS w WHERE w.xid = ANY(");
+            sql.push(" OR EXISTS (SELECT FROM unnest(");
             self.bind_xids(sql, &after.xip);
-            sql.push(")");
+            sql.push(") AS x(xid) CROSS JOIN LATERAL (SELECT FROM ");
+            self.history_name(sql, history);
+            sql.push(" AS w WHERE w.xid = x.xid ORDER BY w.seq LIMIT 1) AS w)");
         }
-        sql.push("))");
+        sql.push(")");
     }
 
     /// Writes a sub-query with all records after a snapshot, or with those that a condition on `w`, which ends with ` AND `, leaves.
