@@ -36,7 +36,7 @@ pub(crate) struct Upgrade {
 /// format at once (`tables.sql`), which must come to the same.
 pub(crate) const UPGRADES: &[Upgrade] = &[];
 
-/// The format of the tables that this program writes. Grows with every change that an older program would not understand.
+/// The format of the tables that this program writes.
 pub(crate) const FORMAT: i32 = newest(UPGRADES);
 
 const fn newest(upgrades: &[Upgrade]) -> i32 {

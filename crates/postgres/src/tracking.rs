@@ -32,6 +32,8 @@ use survey::{Registration, Survey};
 const SHORT_LOCK_TIMEOUT_MS: u32 = 200;
 /// How long a long attempt waits: PostgreSQL needs a second to notice that its own autovacuum is in the way, and to stop it.
 const LONG_LOCK_TIMEOUT_MS: u32 = 1200;
+/// How long an attempt waits that comes after others that have waited in vain.
+const GLANCE_LOCK_TIMEOUT_MS: u32 = 20;
 /// How many attempts a thorough effort makes before the table is left for the next time. The last one is long.
 const LOCK_ATTEMPTS_MAX: u32 = 10;
 /// After so long without a statement, a transaction of ours is taken to have lost its node.
@@ -48,6 +50,34 @@ pub(crate) enum Effort {
     Short,
     /// The same again, later: one long attempt.
     Again,
+    /// Requests have waited for another table already: one attempt that hardly waits.
+    Glance,
+}
+
+impl Effort {
+    fn attempts(self) -> u32 {
+        match self {
+            Effort::Thorough => LOCK_ATTEMPTS_MAX,
+            Effort::Short | Effort::Again | Effort::Glance => 1,
+        }
+    }
+
+    fn lock_timeout_ms(self, is_last: bool) -> u32 {
+        match self {
+            Effort::Thorough if is_last => LONG_LOCK_TIMEOUT_MS,
+            Effort::Again => LONG_LOCK_TIMEOUT_MS,
+            Effort::Thorough | Effort::Short => SHORT_LOCK_TIMEOUT_MS,
+            Effort::Glance => GLANCE_LOCK_TIMEOUT_MS,
+        }
+    }
+
+    /// The effort for the next table, after one has resisted.
+    fn after_resistance(self) -> Effort {
+        match self {
+            Effort::Thorough => Effort::Thorough,
+            Effort::Short | Effort::Again | Effort::Glance => Effort::Glance,
+        }
+    }
 }
 
 /// What came of an effort.
@@ -101,14 +131,16 @@ async fn ensure_now(
             continue;
         }
         let mut has_changed = false;
+        let mut patience = effort;
         for step in &steps {
-            match carry_out(client, Task::Step(&survey, step), effort).await {
+            match carry_out(client, Task::Step(&survey, step), patience).await {
                 Ok(Done::Yes) => note(&mut outcome.ensured, &survey, step),
                 Ok(Done::Quietly) => {}
                 Ok(Done::Obsolete) => has_changed = true,
                 Err(fault) => {
                     excuse(fault, &survey, step, policy, effort)?;
                     outcome.is_incomplete = true;
+                    patience = effort.after_resistance();
                 }
             }
         }
@@ -298,8 +330,8 @@ fn excuse(
     let reason = said.message();
     // Once is enough for everybody but who looks for more.
     match effort {
-        Effort::Again => tracing::debug!(table, reason, "{what}"),
         Effort::Thorough | Effort::Short => tracing::warn!(table, reason, "{what}"),
+        Effort::Again | Effort::Glance => tracing::debug!(table, reason, "{what}"),
     }
     Ok(())
 }
@@ -370,19 +402,11 @@ impl Task<'_> {
 
 /// Does a task, and begins it again if others hold the locks that it needs.
 async fn carry_out(client: &mut Client, task: Task<'_>, effort: Effort) -> Result<Done, Fault> {
-    let mut attempts_left = match effort {
-        Effort::Thorough => LOCK_ATTEMPTS_MAX,
-        Effort::Short | Effort::Again => 1,
-    };
+    let mut attempts_left = effort.attempts();
     loop {
         attempts_left -= 1;
         let is_last = attempts_left == 0;
-        let lock_timeout_ms = if is_last && effort != Effort::Short {
-            LONG_LOCK_TIMEOUT_MS
-        } else {
-            SHORT_LOCK_TIMEOUT_MS
-        };
-        let write = begin(client, lock_timeout_ms).await?;
+        let write = begin(client, effort.lock_timeout_ms(is_last)).await?;
         match task.work(&write).await {
             Ok(done) => {
                 write.commit().await?;
