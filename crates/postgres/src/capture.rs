@@ -37,7 +37,7 @@
 //! - of logical replication and of parents in an inheritance tree, which fire no statement triggers of the table at all.
 //!
 //! `INSERT … ON CONFLICT DO UPDATE`, `MERGE` and `WITH` announce several operations for one statement. They are told from nested ones by the
-//! call stack (`PG_CONTEXT`), which is longer for these.
+//! call stack (`PG_CONTEXT`): that of a nested one has everything that the outer one's has, and more, so its length tells.
 //!
 //! All triggers are `ENABLE ALWAYS`: `session_replication_role = replica` switches capture off for nobody.
 //!

@@ -59,8 +59,8 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
     ]
 }
 
-/// Announces a statement. In the commonest case it is the only one; that is decided here, without a search path, because it costs every
-/// statement.
+/// Announces a statement. In the commonest case it is the only one; that is decided here, without a search path and without `PERFORM`, which
+/// runs a whole query, because it costs every statement.
 fn begin(id: i32) -> String {
     format!(
         "CREATE FUNCTION highwater.begin_{id}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $highwater$
@@ -68,14 +68,13 @@ DECLARE
     stack pg_catalog.text;
 BEGIN
     GET DIAGNOSTICS stack = PG_CONTEXT;
-    stack := pg_catalog.hashtextextended(stack, 0)::pg_catalog.text;
     IF pg_catalog.concat(pg_catalog.current_setting('highwater.t{id}', true)) OPERATOR(pg_catalog.=) ''::pg_catalog.text
         AND pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'replica'::pg_catalog.text
     THEN
-        stack := pg_catalog.set_config('highwater.t{id}', pg_catalog.concat(stack, ':', pg_catalog.left(TG_OP, 1), '@', pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1), true);
+        stack := pg_catalog.set_config('highwater.t{id}', pg_catalog.concat(pg_catalog.length(stack), ':', pg_catalog.left(TG_OP, 1), '@', pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1), true);
         stack := pg_catalog.set_config('highwater.d{id}', (pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1)::pg_catalog.text, true);
     ELSE
-        PERFORM highwater.statement_begins({id}, pg_catalog.left(TG_OP, 1), stack, pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1);
+        PERFORM highwater.statement_begins({id}, pg_catalog.left(TG_OP, 1), pg_catalog.length(stack)::pg_catalog.text, pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1);
     END IF;
     RETURN NULL;
 END
@@ -88,7 +87,7 @@ fn function(target: &Target<'_>, name: &str, letter: &str, rows: &[&str], log: &
     // The commonest case of highwater.statement_ends(): this statement alone is under way.
     let begin = format!(
         "    IF current_setting('highwater.t{id}', true) LIKE '%:{letter}@_' THEN
-        PERFORM set_config('highwater.t{id}', '', true);
+        state := set_config('highwater.t{id}', '', true);
     ELSE
         since := highwater.statement_ends({id}, '{letter}');
         IF since IS NULL THEN
@@ -113,7 +112,7 @@ fn function(target: &Target<'_>, name: &str, letter: &str, rows: &[&str], log: &
     target.function(
         name,
         &Function {
-            declare: "    since bigint := 9223372036854775807;\n",
+            declare: "    state text;\n    since bigint := 9223372036854775807;\n",
             begin: &begin,
             only_if: None,
             too_long: too_long.map(|conditions| conditions.join(" OR ")),

@@ -1,7 +1,8 @@
 //! Capture of `TRUNCATE`: every row is logged before it goes.
 //!
 //! The snapshot of a transaction that is not `READ COMMITTED` may miss rows that it truncates, row-level security may hide some, and to log
-//! a large table would take long where `TRUNCATE` is used because it does not: then the older links of the table end instead.
+//! a large table would take long where `TRUNCATE` is used because it does not: then the older links of the table end instead. So they do if
+//! somebody else is just altering the root of a partition that is truncated on its own, because without us that would not matter.
 
 use super::{Function, Target, literal};
 use crate::schema::Kind;
@@ -28,11 +29,11 @@ pub(super) fn function(target: &Target<'_>) -> String {
     );
     let is_long = match target.is_too_long("o") {
         Some(is_too_long) => format!(
-            "            EXECUTE 'SELECT EXISTS (SELECT FROM {only}' || {relation}::oid::regclass || {} INTO is_long;
-            IF is_long THEN
-                INSERT INTO highwater.lost(id) VALUES ({id});
-                RETURN NULL;
-            END IF;\n",
+            "                EXECUTE 'SELECT EXISTS (SELECT FROM {only}' || {relation}::oid::regclass || {} INTO is_long;
+                IF is_long THEN
+                    INSERT INTO highwater.lost(id) VALUES ({id});
+                    RETURN NULL;
+                END IF;\n",
             literal(&format!(" AS o WHERE {is_too_long})"))
         ),
         None => String::new(),
@@ -43,7 +44,11 @@ pub(super) fn function(target: &Target<'_>) -> String {
                 WHERE c.oid = TG_RELID OR c.oid IN (SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t)) THEN
             INSERT INTO highwater.lost(id) VALUES ({id});
         ELSE
-{is_long}            EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID, seq;
+            BEGIN
+{is_long}                EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID, seq;
+            EXCEPTION WHEN undefined_table OR lock_not_available OR deadlock_detected THEN
+                INSERT INTO highwater.lost(id) VALUES ({id});
+            END;
         END IF;\n",
         literal(&log),
     );

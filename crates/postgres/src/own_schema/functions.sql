@@ -238,7 +238,7 @@ $highwater$;
 -- The setting highwater.t<id> names the statements of the transaction that change the table and are not captured yet; it is empty if there
 -- are none:
 --
---     <hash of the call stack>:<letters>@<trigger depth>[!][#<seq>][,<letters>]
+--     <length of the call stack>:<letters>@<trigger depth>[!][#<seq>][,<letters>]
 --
 -- The letters before the @ (I, U, D) belong to one statement, whose transition tables will be captured when it ends (an INSERT with
 -- ON CONFLICT DO UPDATE, a MERGE and a WITH have several). Those after the comma belong to statements inside of it, in functions or

@@ -75,6 +75,12 @@ pub(crate) fn run(lab: &mut PostgresLab, seed: u64, trace: &mut Trace) -> Result
 /// The state of the moment; `None` if the table is not tracked.
 fn note(lab: &PostgresLab, table: &Table) -> Option<Noted> {
     let tracking = tracking(lab, table)?;
+    // An open transaction that has emptied or altered a table lets nobody read it; it would go on only after this.
+    let locked = "SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    if !lab.rows(Which::Served, locked).is_empty() {
+        return None;
+    }
     let sql = format!(
         "SELECT pg_current_snapshot()::text, NULL UNION ALL SELECT NULL, row::text FROM {} AS row",
         table.rows_sql()

@@ -168,3 +168,27 @@ fn rows_that_move() {
     let verified = oracle.verify();
     assert_eq!(verified.void, 0, "{verified:?}");
 }
+
+/// To truncate a partition on its own, nobody needs its root, which others may have locked, or rename meanwhile.
+#[test]
+fn a_partition_is_truncated_while_its_root_is_altered() {
+    let mut oracle = Oracle::new(ROOT);
+    let mut other = oracle.database.session().unwrap();
+    other.run("BEGIN; ALTER TABLE t RENAME TO renamed").unwrap();
+    oracle
+        .session
+        .run("SET lock_timeout = '50ms'; TRUNCATE t1; SET lock_timeout = 0")
+        .unwrap();
+    let mut watcher = oracle.database.session().unwrap();
+    std::thread::scope(|scope| {
+        let truncating = scope.spawn(|| oracle.session.run("TRUNCATE t1"));
+        let waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while !truncating.is_finished() && watcher.run(waits).unwrap().rows.is_empty() {
+            std::thread::yield_now();
+        }
+        other.run("COMMIT").unwrap();
+        truncating.join().unwrap().unwrap();
+    });
+    let lost = watcher.run("SELECT count(*) FROM highwater.lost").unwrap();
+    assert_eq!(lost.rows[0][0].as_deref(), Some("2"));
+}
