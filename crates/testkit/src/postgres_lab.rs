@@ -111,7 +111,7 @@ impl PostgresLab {
     ///
     /// # Panics
     ///
-    /// If there is no PostgreSQL, or no `pg_basebackup`.
+    /// If there is no PostgreSQL.
     pub fn on_standby() -> PostgresLab {
         static PAIR: OnceLock<[Cluster; 2]> = OnceLock::new();
         let [primary, standby] = PAIR.get_or_init(|| {

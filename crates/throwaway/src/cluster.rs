@@ -258,26 +258,6 @@ impl Cluster {
         self.exchange_files(&[name, "data"])
     }
 
-    /// Copies the files of one's own cluster while it runs, for [`Cluster::restore_files`]: what a backup contains that is put back without
-    /// anything that came later.
-    ///
-    /// # Errors
-    ///
-    /// The version at hand has no `pg_basebackup`, or there is no room.
-    pub fn back_up_files(&self, name: &str) -> Result<(), Error> {
-        let path = self.directory().join(name);
-        self.run(Command::new("rm").arg("-rf").arg(&path))?;
-        let mut command = Command::new(self.binaries.program("pg_basebackup"));
-        command
-            .args(["--wal-method=stream", "--checkpoint=fast", "--no-sync"])
-            .args(["--username=postgres", "--port", &self.port().to_string()])
-            .arg("--host")
-            .arg(self.directory())
-            .arg("--pgdata")
-            .arg(path);
-        self.run(&mut command)
-    }
-
     fn exchange_files(&self, [from, to]: &[&str; 2]) -> Result<(), Error> {
         self.stop(Stop::Fast)?;
         let path = |name: &str| self.directory().join(name);
@@ -303,7 +283,7 @@ impl Cluster {
     }
 
     /// Runs a program as the owner of the cluster.
-    fn run(&self, command: &mut Command) -> Result<(), Error> {
+    pub(crate) fn run(&self, command: &mut Command) -> Result<(), Error> {
         assert!(
             self.is_own,
             "only a cluster of one's own can be stopped and started: others use this one"

@@ -11,6 +11,7 @@
 //!
 //! Environment: `HIGHWATER_POSTGRES_BIN` names the folder of the programs (`initdb`, `postgres`, …) of the version to use.
 
+mod backup;
 mod binaries;
 mod cluster;
 mod database;

@@ -8,7 +8,7 @@ pub struct Options {
 }
 
 /// What every cluster has. Nothing survives the machine, so nothing is ever written through to the disk.
-const USUAL: [(&str, &str); 9] = [
+const USUAL: [(&str, &str); 10] = [
     // It would take locks at moments of its own choice.
     ("autovacuum", "off"),
     ("fsync", "off"),
@@ -18,6 +18,8 @@ const USUAL: [(&str, &str); 9] = [
     ("max_prepared_transactions", "50"),
     ("max_replication_slots", "20"),
     ("max_wal_senders", "20"),
+    // The usual one since version 14.
+    ("password_encryption", "scram-sha-256"),
     ("wal_level", "logical"),
 ];
 

@@ -1,44 +1,35 @@
 //! Streaming standbys.
 
+use std::time::{Duration, Instant};
+
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::options::Options;
 
-/// How often it is looked, every 5 ms, whether a standby has caught up: for a minute.
-const CATCH_UP_POLLS_MAX: u32 = 12_000;
+/// How long a standby may take to catch up.
+const CATCH_UP_MAX: Duration = Duration::from_secs(60);
 
 impl Cluster {
-    /// A hot standby that streams from this cluster. It ends with the value, which must be dropped before this one.
+    /// A hot standby that streams from this cluster, which must be one's own. It ends with the value, which must be dropped before this
+    /// one.
     ///
     /// # Errors
     ///
-    /// The version at hand has no `pg_basebackup`, or the standby does not start.
+    /// This cluster does not run, or the standby does not start.
     pub fn standby(&self, options: &Options) -> Result<Cluster, Error> {
-        let program = self.binaries.program("pg_basebackup");
-        if !program.is_file() {
-            return Err(Error(format!(
-                "{} does not exist, so there can be no standby.",
-                program.display()
-            )));
-        }
-        let connection = format!(
+        const COPY: &str = "standby";
+        self.back_up_files(COPY)?;
+        self.write_file("standby/standby.signal", b"")?;
+        // Only the directory of the standby is missing yet.
+        let copy = self.directory().join(COPY).display().to_string();
+        let command = vec!["mv".to_owned(), copy, "data".to_owned()];
+        let primary = format!(
             "host={} port={} user=postgres",
             self.directory().display(),
             self.port()
         );
-        let arguments = [
-            "--pgdata=data",
-            "--write-recovery-conf",
-            "--wal-method=stream",
-            "--checkpoint=fast",
-            "--no-sync",
-            "--dbname",
-            &connection,
-        ];
-        let command = std::iter::once(program.display().to_string())
-            .chain(arguments.map(str::to_owned))
-            .collect();
-        Cluster::start_own(self.binaries.clone(), self.owner.clone(), options, command)
+        let options = options.clone().set("primary_conninfo", &primary);
+        Cluster::start_own(self.binaries.clone(), self.owner.clone(), &options, command)
     }
 
     /// Waits until this standby shows everything that `primary` has committed.
@@ -50,16 +41,22 @@ impl Cluster {
         let rows = primary.sql("postgres", "SELECT pg_current_wal_flush_lsn()")?;
         let position = rows.into_iter().flatten().next().flatten();
         let position = position.unwrap_or_default();
-        let wait = format!(
-            "DO $$ BEGIN \
-               FOR attempt IN 1..{CATCH_UP_POLLS_MAX} LOOP \
-                 IF pg_last_wal_replay_lsn() >= '{position}' THEN RETURN; END IF; \
-                 PERFORM pg_sleep(0.005); \
-               END LOOP; \
-               RAISE 'the standby does not reach {position}'; \
-             END $$"
-        );
-        self.sql("postgres", &wait).map(drop)
+        // It looks after some milliseconds, and for not much longer: for a statement that lasts, the standby would not replay any further.
+        let reached =
+            format!("SELECT pg_last_wal_replay_lsn() >= '{position}' FROM pg_sleep(0.005)");
+        let mut session = self.session("postgres")?;
+        let begin = Instant::now();
+        while begin.elapsed() < CATCH_UP_MAX {
+            let answer = session.run(&reached);
+            let answer = answer.map_err(|refusal| Error(refusal.to_string()))?;
+            if answer.rows == [[Some("t".to_owned())]] {
+                return Ok(());
+            }
+        }
+        Err(Error(format!(
+            "The standby does not reach {position} within {CATCH_UP_MAX:?}. Its log says:\n{}",
+            self.log()
+        )))
     }
 
     /// Makes this standby a primary, and waits until it is.

@@ -156,10 +156,6 @@ async fn trouble_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_shows_what_it_has() {
     let primary = Cluster::start(&Options::new()).unwrap();
-    if !primary.binaries().program("pg_basebackup").is_file() {
-        // Packages of the server alone do not have it.
-        return;
-    }
     let database = primary.database().unwrap();
     tracked(
         &database,

@@ -137,10 +137,6 @@ fn dump_and_reload_make_another_database() {
     track(&database);
     database.sql("UPDATE t SET v = 'x'").unwrap();
     let program = cluster.binaries().program("pg_dump");
-    if !program.is_file() {
-        eprintln!("there is no pg_dump");
-        return;
-    }
     let dump = std::process::Command::new(program)
         .arg("--inserts")
         .arg(database.socket_url())
@@ -213,10 +209,6 @@ fn a_promoted_standby() {
         &Policy::All,
     ))
     .unwrap();
-    if !primary.binaries().program("pg_basebackup").is_file() {
-        eprintln!("there is no pg_basebackup");
-        return;
-    }
     let standby = primary.standby(&Options::new()).unwrap();
     standby.catch_up(&primary).unwrap();
     let same = "SELECT identity = highwater.identity() FROM highwater.meta";

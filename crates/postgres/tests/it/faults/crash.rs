@@ -42,14 +42,15 @@ fn crash(cluster: &Cluster, how: Crash) {
         }
         Crash::Immediate => cluster.restart(Stop::Immediate).unwrap(),
         Crash::Backend => {
-            let mut session = cluster.session(DATABASE).unwrap();
+            let [mut session, mut bystander] = [0, 1].map(|_| cluster.session(DATABASE).unwrap());
             let process = session.run("SELECT pg_backend_pid()").unwrap().rows[0][0].clone();
             let status = Command::new("kill")
                 .arg("-9")
                 .arg(process.unwrap())
                 .status();
             assert!(status.unwrap().success());
-            while session.run("SELECT 1").is_ok() {}
+            // It lives until the server has noticed, and from then on nobody is let in until it has begun anew.
+            while bystander.run("SELECT 1").is_ok() {}
             while cluster.sql(DATABASE, "SELECT 1").is_err() {}
         }
     }

@@ -132,8 +132,11 @@ async fn a_link_that_is_ahead_of_the_standby_waits_for_a_moment() {
     pair.standby
         .sql(DATABASE, "SELECT pg_wal_replay_pause()")
         .unwrap();
-    let paused = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
-    while value(pair.standby, DATABASE, paused) != "t" {}
+    // Version 13 cannot be asked; there, nothing is replayed from the next record on.
+    if pair.standby.binaries().version().unwrap() > 13 {
+        let paused = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
+        while value(pair.standby, DATABASE, paused) != "t" {}
+    }
     pair.primary
         .sql(DATABASE, "INSERT INTO t VALUES (1000, 1)")
         .unwrap();

@@ -82,10 +82,6 @@ async fn a_database_that_cannot_be_written_says_so() {
 #[tokio::test]
 async fn a_standby_names_the_primary() {
     let own = Cluster::start(&Options::new()).unwrap();
-    // Some packages of PostgreSQL cannot make a standby.
-    if !own.binaries().program("pg_basebackup").is_file() {
-        return;
-    }
     let primary: &'static Cluster = Box::leak(Box::new(own));
     let database = primary.database().unwrap();
     database.sql("CREATE TABLE t (id int PRIMARY KEY)").unwrap();
