@@ -37,7 +37,8 @@ pub(crate) fn run(lab: &mut PostgresLab, seed: u64, trace: &mut Trace) -> Result
     let mut noted = Vec::new();
     for _ in 0..STEPS {
         writer.step(&mut rng, &mut schema, trace);
-        if rng.chance(NOTED_PERCENT) {
+        // What is locked against readers has no state that could be seen.
+        if rng.chance(NOTED_PERCENT) && !writer.locks_readers_out {
             let table = rng.pick(&schema.tables);
             trace.note(format_args!(
                 "state {} is that of {}",
