@@ -4,7 +4,8 @@
 //! nothing that is checked was computed with the product's own code. What is deliberately absent: tests of single functions.
 //!
 //! Environment: `HIGHWATER_SEED` runs one seed only, `HIGHWATER_ORACLE_RUNS` changes how many seeds are tried (from that one on, or from 1), and
-//! `HIGHWATER_TRACE` keeps every line of the report of a failure instead of the last ones, `HIGHWATER_KEEP` keeps the databases.
+//! `HIGHWATER_TRACE` keeps every line of the report of a failure instead of the last ones, `HIGHWATER_KEEP` keeps the databases;
+//! `HIGHWATER_MONEY_SECONDS` is how long money moves on PostgreSQL at least (see `money`, `kill`).
 
 pub mod client;
 pub mod flavour;

@@ -75,8 +75,11 @@ pub(super) async fn record(
     if let Some(newest) = due {
         // The lock comes first, then the snapshot, so that ticks are recorded in the order of their ids.
         step(pool, Step::Tick, async |write| {
-            // The newest tick that survived a crash has to be known before there is another one.
-            write.batch_execute("SELECT highwater.settle()").await?;
+            // A tick makes links safe from a crash once it is on the disk itself. And the newest one that survived a crash has to be known
+            // before there is another one.
+            write
+                .batch_execute("SET LOCAL synchronous_commit = local; SELECT highwater.settle()")
+                .await?;
             let sql = format!(
                 "INSERT INTO highwater.tick(snapshot, nonce) SELECT pg_catalog.pg_current_snapshot(), (pg_catalog.random() * 4294967295)::bigint \
                  WHERE coalesce((SELECT max(id) FROM highwater.tick), 0) = {newest}"
