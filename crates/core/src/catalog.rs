@@ -91,6 +91,26 @@ impl Table {
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
+
+    /// The columns that must be read of a row, in order, if these are asked for: also the key and what the given relations need, and
+    /// everything if a hash of the row is wanted.
+    pub fn columns_to_read(
+        &self,
+        asked: &[usize],
+        relations: impl Iterator<Item = usize>,
+        hashed: bool,
+    ) -> Vec<usize> {
+        let mut needed = vec![hashed; self.columns.len()];
+        for &column in asked.iter().chain(&self.key) {
+            needed[column] = true;
+        }
+        for relation in relations {
+            for &(here, _) in &self.relations[relation].columns {
+                needed[here] = true;
+            }
+        }
+        (0..needed.len()).filter(|column| needed[*column]).collect()
+    }
 }
 
 impl Catalog {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::link::{Reader, put_uint};
-use highwater_core::store::{PageLimit, ReadParams, RowSink};
+use highwater_core::store::{PageLimit, ReadParams, RowSink, recycle};
 use highwater_core::{Cursor, Error, Gone, Query, RemovedReason, Row, Snapshot};
 use highwater_odata::ValueRef;
 use highwater_sql::Param;
@@ -19,7 +19,7 @@ use crate::error::Fault;
 use crate::expand::{Reader as Expander, Rows, collect};
 use crate::guard::{self, Question, Seen, View};
 use crate::pool::Pool;
-use crate::row::{RowShape, Scratch, recycle};
+use crate::row::{RowShape, Scratch};
 use crate::schema::Schema;
 use crate::snapshot::Position;
 

@@ -9,6 +9,7 @@ mod temporal;
 
 use std::error::Error as StdError;
 
+use highwater_core::store::recycle;
 use highwater_core::{Catalog, Error, etag};
 use highwater_odata::{PrimitiveType, ValueRef};
 use highwater_sql::postgres::{Family, TableLayout};
@@ -63,19 +64,11 @@ impl RowShape {
     ) -> RowShape {
         let layout = &layouts[table];
         let table = &catalog.tables[table];
-        let mut needed = vec![etag; table.columns.len()];
-        for &column in columns.iter().chain(&table.key) {
-            needed[column] = true;
-        }
-        for relation in relations {
-            for &(here, _) in &table.relations[relation].columns {
-                needed[here] = true;
-            }
-        }
         RowShape {
             width: table.columns.len(),
-            columns: (0..table.columns.len())
-                .filter(|column| needed[*column])
+            columns: table
+                .columns_to_read(columns, relations, etag)
+                .into_iter()
                 .map(|column| (column, layout.columns[column].family))
                 .collect(),
             real_keys: table
@@ -371,11 +364,4 @@ impl<'r> FromSql<'r> for Raw<'r> {
     fn accepts(_: &Type) -> bool {
         true
     }
-}
-
-/// An empty vector with the memory of another one. The standard library collects a vector's own iterator in place; nothing breaks
-/// if it one day does not, except that every row would allocate.
-pub(crate) fn recycle<'r>(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'r>> {
-    values.clear();
-    values.into_iter().map(|_| ValueRef::Null).collect()
 }

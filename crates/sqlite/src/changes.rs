@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use highwater_core::link::{Reader, put_uint};
-use highwater_core::store::{ChangesParams, RowSink};
+use highwater_core::store::{ChangesParams, RowSink, recycle};
 use highwater_core::{Cursor, Gone, RemovedReason, Row, Snapshot};
 use highwater_sql::sqlite::{self, DeltaSpec};
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use crate::bind::bind;
 use crate::error::Fault;
 use crate::pool::{Session, bound_growth};
 use crate::read::Memory;
-use crate::row::{RowShape, recycle};
+use crate::row::RowShape;
 use crate::schema::Schema;
 use crate::snapshot::Position;
 

@@ -4,7 +4,7 @@
 //! as of one snapshot; the cursor names the last row that was shown, and the next page begins behind it.
 
 use highwater_core::link::{Reader, put_uint};
-use highwater_core::store::{PageLimit, ReadParams, RowSink};
+use highwater_core::store::{PageLimit, ReadParams, RowSink, recycle};
 use highwater_core::{Cursor, Error, Gone, Query, Row, Snapshot};
 use highwater_odata::ValueRef;
 use highwater_sql::Param;
@@ -15,7 +15,7 @@ use crate::bind::{bind, decode_cursor, encode_cursor};
 use crate::error::Fault;
 use crate::expand::{Expansion, expand, prepare};
 use crate::pool::{Session, bound_growth};
-use crate::row::{RowShape, Scratch, recycle};
+use crate::row::{RowShape, Scratch};
 use crate::schema::{Schema, View};
 use crate::snapshot::Position;
 

@@ -3,6 +3,7 @@
 //! What must hold: never lossy, never an error. A value that does not have the declared type of its column becomes a value of its
 //! own type, and the payload names that type.
 
+use highwater_core::store::recycle;
 use highwater_core::{Catalog, etag};
 use highwater_odata::{PrimitiveType, ValueRef};
 use rusqlite::Row;
@@ -41,17 +42,9 @@ impl RowShape {
         etag: bool,
     ) -> RowShape {
         let table = &catalog.tables[table];
-        let mut needed = vec![etag; table.columns.len()];
-        for &column in columns.iter().chain(&table.key) {
-            needed[column] = true;
-        }
-        for relation in relations {
-            for &(here, _) in &table.relations[relation].columns {
-                needed[here] = true;
-            }
-        }
-        let columns: Vec<(usize, PrimitiveType)> = (0..table.columns.len())
-            .filter(|column| needed[*column])
+        let columns: Vec<(usize, PrimitiveType)> = table
+            .columns_to_read(columns, relations, etag)
+            .into_iter()
             .map(|column| (column, table.columns[column].ty))
             .collect();
         let date_times = (0..columns.len())
@@ -219,13 +212,6 @@ fn is_decimal(text: &str) -> bool {
     digits(whole) && digits(fraction)
 }
 
-/// An empty vector with the memory of another one. The standard library collects a vector's own iterator in place; nothing breaks
-/// if it one day does not, except that every row would allocate.
-pub(crate) fn recycle<'r>(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'r>> {
-    values.clear();
-    values.into_iter().map(|_| ValueRef::Null).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,16 +310,6 @@ mod tests {
                 "{left:?} {right:?}"
             );
         }
-    }
-
-    #[test]
-    fn memory_is_used_again() {
-        let mut values: Vec<ValueRef<'_>> = Vec::with_capacity(64);
-        values.push(ValueRef::Integer(1));
-        let address = values.as_ptr() as usize;
-        let again = recycle(values);
-        assert!(again.is_empty());
-        assert_eq!(again.as_ptr() as usize, address);
     }
 
     #[test]

@@ -138,10 +138,16 @@ BEGIN
     xmax := pg_snapshot_xmax(snapshot)::text::bigint;
     xip := ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(snapshot) AS x);
     FOREACH anchor IN ARRAY anchors LOOP
-        SELECT (SELECT t.nonce FROM highwater.tick AS t WHERE t.id = anchor),
-            (SELECT t.cut::text FROM highwater.tick AS t WHERE t.id > anchor AND t.cut IS NOT NULL ORDER BY t.id LIMIT 1),
-            EXISTS (SELECT FROM highwater.tick AS t WHERE t.id < anchor)
-        INTO anchor_nonce, cut, is_older_known;
+        IF anchor = tick THEN
+            anchor_nonce := nonce;
+            cut := NULL;
+            is_older_known := true;
+        ELSE
+            SELECT (SELECT t.nonce FROM highwater.tick AS t WHERE t.id = anchor),
+                (SELECT t.cut::text FROM highwater.tick AS t WHERE t.id > anchor AND t.cut IS NOT NULL ORDER BY t.id LIMIT 1),
+                EXISTS (SELECT FROM highwater.tick AS t WHERE t.id < anchor)
+            INTO anchor_nonce, cut, is_older_known;
+        END IF;
         nonces := nonces || anchor_nonce;
         cuts := cuts || cut;
         are_older_known := are_older_known || is_older_known;
