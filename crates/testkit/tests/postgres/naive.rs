@@ -43,7 +43,8 @@ pub(crate) struct Naive(pub(crate) Place);
 
 impl Server for Naive {
     fn start(&mut self, database: &str) -> Arc<dyn Transport> {
-        let name = database.rsplit('/').next().unwrap_or_default();
+        let url = database.split('?').next().unwrap_or_default();
+        let name = url.rsplit('/').next().unwrap_or_default();
         let mut session = Cluster::shared().session(name).expect("PostgreSQL runs");
         session.run(CAPTURE).expect("the table is there");
         Arc::new(Serving {
