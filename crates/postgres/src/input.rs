@@ -301,6 +301,7 @@ mod tests {
             ty: declared.into(),
             family,
             coarse: false,
+            operators: None,
         };
         let facts = ColumnFacts {
             attnum: 1,

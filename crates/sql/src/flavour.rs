@@ -103,6 +103,11 @@ pub trait Flavour: Sized {
 
     /// Writes a value that a column of the key had in another row.
     fn key_bound(&self, sql: &mut Sql, table: usize, column: usize, value: Param);
+
+    /// The schema, as SQL, in which the operators are that compare a column, if they have to be named with it.
+    fn operators(&self, _table: usize, _column: usize) -> Option<&str> {
+        None
+    }
 }
 
 /// A row that an expression can refer to.

@@ -105,7 +105,7 @@ pub(crate) fn behind<F: Flavour>(
     Ok(())
 }
 
-/// Writes a comparison of the key with a position. As a row value, so that an index of the key finds the place.
+/// Writes a comparison of the key with a position.
 pub(crate) fn key_compare<F: Flavour>(
     sql: &mut Sql,
     flavour: &F,
@@ -114,29 +114,80 @@ pub(crate) fn key_compare<F: Flavour>(
     operator: &str,
     values: &[Param],
 ) {
-    if key.len() > 1 {
-        sql.push("(");
+    let columns: Vec<usize> = key
+        .iter()
+        .filter_map(|term| match term.expr {
+            Expr::Column { column, .. } => Some(column),
+            _ => None,
+        })
+        .collect();
+    let left = |sql: &mut Sql, position: usize| flavour.key_column(sql, row, columns[position]);
+    let right = |sql: &mut Sql, position: usize| {
+        flavour.key_bound(sql, row.table, columns[position], values[position].clone());
+    };
+    compare(sql, flavour, (row.table, &columns), (left, operator, right));
+}
+
+/// Writes a comparison of two keys of a table, given what writes the value of the column at a position of the key.
+pub(crate) fn compare<F: Flavour>(
+    sql: &mut Sql,
+    flavour: &F,
+    (table, key): (usize, &[usize]),
+    (left, operator, right): (impl Fn(&mut Sql, usize), &str, impl Fn(&mut Sql, usize)),
+) {
+    let schemas = key.iter().map(|column| flavour.operators(table, *column));
+    if schemas.clone().all(|schema| schema.is_none()) {
+        // As a row value, so that an index of the key finds the place.
+        row_value(sql, key.len(), left);
+        push_operator(sql, operator, None);
+        row_value(sql, key.len(), right);
+        return;
     }
-    for (position, term) in key.iter().enumerate() {
-        if position > 0 {
-            sql.push(", ");
+    // The operator of a row value cannot be named for each of its columns: (a > x OR (a = x AND …)).
+    let last = key.len() - 1;
+    for (position, schema) in schemas.enumerate() {
+        if position == last {
+            left(sql, position);
+            push_operator(sql, operator, schema);
+            right(sql, position);
+            break;
         }
-        if let Expr::Column { column, .. } = term.expr {
-            flavour.key_column(sql, row, column);
+        for (before, operator, after) in [
+            ("(", operator.trim_end_matches('='), " OR ("),
+            ("", "=", " AND "),
+        ] {
+            sql.push(before);
+            left(sql, position);
+            push_operator(sql, operator, schema);
+            right(sql, position);
+            sql.push(after);
         }
     }
-    sql.push(if key.len() > 1 { ") " } else { " " });
-    sql.push(operator);
-    sql.push(if key.len() > 1 { " (" } else { " " });
-    for (position, (term, value)) in key.iter().zip(values).enumerate() {
-        if position > 0 {
-            sql.push(", ");
-        }
-        if let Expr::Column { column, .. } = term.expr {
-            flavour.key_bound(sql, row.table, column, value.clone());
+    for _ in 0..last {
+        sql.push("))");
+    }
+}
+
+/// Writes an operator, which is in this schema, with spaces around it.
+pub fn push_operator(sql: &mut Sql, operator: &str, schema: Option<&str>) {
+    sql.push(" ");
+    match schema {
+        None => sql.push(operator),
+        Some(schema) => {
+            for part in ["OPERATOR(", schema, ".", operator, ")"] {
+                sql.push(part);
+            }
         }
     }
-    if key.len() > 1 {
-        sql.push(")");
+    sql.push(" ");
+}
+
+/// Writes one value for each column of a key, as a row if there are several.
+fn row_value(sql: &mut Sql, len: usize, write: impl Fn(&mut Sql, usize)) {
+    sql.push(if len > 1 { "(" } else { "" });
+    for position in 0..len {
+        sql.push(if position == 0 { "" } else { ", " });
+        write(sql, position);
     }
+    sql.push(if len > 1 { ")" } else { "" });
 }

@@ -20,6 +20,6 @@ mod text;
 
 pub use expr::Compiler;
 pub use flavour::{Alias, Flavour, RowImage, RowRef};
-pub use keyset::Term;
+pub use keyset::{Term, push_operator};
 pub use sqlite::Collation;
 pub use text::{Param, Sql};

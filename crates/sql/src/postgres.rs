@@ -38,7 +38,7 @@ use highwater_core::{Catalog, Error, Expr};
 
 use crate::expr::Compiler;
 use crate::flavour::{Flavour, RowImage, RowRef};
-use crate::keyset::{self, Term};
+use crate::keyset::{self, Term, push_operator};
 use crate::text::{Param, Sql};
 
 /// What must be known of a table beyond the catalog.
@@ -62,6 +62,9 @@ pub struct ColumnLayout {
     /// Whether values with different texts can be equal for the type (`numeric`, `citext`, non-deterministic collations …), so that what an
     /// index finds has to be compared as text again.
     pub coarse: bool,
+    /// The schema of the operators that compare its values, quoted, if it is not `pg_catalog`, which is the search path of statements: the
+    /// index of a key has the order of these, and without them the type would be compared as text, or not at all.
+    pub operators: Option<String>,
 }
 
 impl ColumnLayout {
@@ -214,7 +217,12 @@ impl Flavour for Postgres<'_> {
     ) {
         // Columns of a foreign key have one collation.
         self.column(sql, inner, there);
-        sql.push(" = ");
+        let (one, other) = (
+            self.layout(inner.table, there),
+            self.layout(outer.table, here),
+        );
+        let of_both = one.operators.as_deref().filter(|_| one.ty == other.ty);
+        push_operator(sql, "=", of_both);
         self.column(sql, outer, here);
     }
 
@@ -262,5 +270,9 @@ impl Flavour for Postgres<'_> {
 
     fn key_bound(&self, sql: &mut Sql, table: usize, column: usize, value: Param) {
         self.bind(sql, value, &self.layout(table, column).ty);
+    }
+
+    fn operators(&self, table: usize, column: usize) -> Option<&str> {
+        self.layout(table, column).operators.as_deref()
     }
 }

@@ -111,6 +111,7 @@ fn layouts() -> Vec<TableLayout> {
                 ty: format!("\"pg_catalog\".\"{}\"", column.2),
                 family: column.3,
                 coarse: column.4,
+                operators: None,
             })
             .collect(),
     };

@@ -110,6 +110,8 @@ pub(super) struct RawType {
     pub(super) parts: Vec<Oid>,
     /// Whether somebody defined a function for the cast to `text`.
     pub(super) casts_to_text: bool,
+    /// The schema, quoted, of the operators by which B-trees compare it, if it is not `pg_catalog`.
+    pub(super) operators: Option<String>,
 }
 
 /// A row of `pg_index`.
@@ -300,7 +302,11 @@ async fn read_types<C: GenericClient + Sync>(
                 WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
                 UNION ALL SELECT g.rngsubtype FROM pg_range AS g WHERE g.rngtypid = t.oid),
             EXISTS (SELECT FROM pg_cast AS c JOIN pg_proc AS p ON p.oid = c.castfunc
-                WHERE c.castsource = t.oid AND c.casttarget = 'text'::regtype AND p.pronamespace <> 'pg_catalog'::regnamespace)
+                WHERE c.castsource = t.oid AND c.casttarget = 'text'::regtype AND p.pronamespace <> 'pg_catalog'::regnamespace),
+            (SELECT quote_ident(s.nspname) FROM pg_opclass AS c JOIN pg_am AS m ON m.oid = c.opcmethod
+                JOIN pg_amop AS b ON b.amopfamily = c.opcfamily AND b.amoplefttype = c.opcintype AND b.amoprighttype = c.opcintype
+                JOIN pg_operator AS o ON o.oid = b.amopopr JOIN pg_namespace AS s ON s.oid = o.oprnamespace
+                WHERE c.opcintype = t.oid AND c.opcdefault AND m.amname = 'btree' AND b.amopstrategy = 3 AND s.nspname <> 'pg_catalog')
         FROM used JOIN pg_type AS t ON t.oid = used.oid JOIN pg_namespace AS n ON n.oid = t.typnamespace";
     let oids: Vec<Oid> = used.iter().map(|(oid, _)| *oid).collect();
     let rows = client.query_typed(sql, &[(&oids, Type::OID_ARRAY)]).await?;
@@ -317,6 +323,7 @@ async fn read_types<C: GenericClient + Sync>(
             element: (is_array && element != 0).then_some(element),
             parts: row.try_get(10)?,
             casts_to_text: row.try_get(11)?,
+            operators: row.try_get(12)?,
         };
         Ok((row.try_get(0)?, ty))
     });

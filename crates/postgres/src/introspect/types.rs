@@ -84,6 +84,7 @@ impl<'a> Types<'a> {
             element: None,
             parts: Vec::new(),
             casts_to_text: false,
+            operators: None,
         };
         self.types.get(&oid).unwrap_or(&UNKNOWN)
     }
@@ -95,6 +96,7 @@ impl<'a> Types<'a> {
             ty: sql_name(base),
             family,
             coarse: self.fuzzy_collations.contains(&column.collation) || !self.is_exact(base, 0),
+            operators: base.operators.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use highwater_core::query::{Comparison, Scope};
 use highwater_core::store::Input;
 use highwater_odata::Value;
 use highwater_sql::postgres::{Family, Postgres};
-use highwater_sql::{Alias, Compiler, RowImage, RowRef};
+use highwater_sql::{Alias, Compiler, RowImage, RowRef, push_operator};
 use tokio_postgres::Row;
 
 use super::Failure;
@@ -275,7 +275,7 @@ fn with_key(
                 let text = context.written(*step, *source)?;
                 statement.sql.push("t.");
                 statement.sql.name(&context.table().columns[column].name);
-                statement.sql.push(" = ");
+                push_operator(&mut statement.sql, "=", operators(context, column));
                 statement.value(column, text);
             }
             Input::Default => {
@@ -299,7 +299,7 @@ fn this_row(statement: &mut Statement<'_>, context: StepContext<'_>, carried: &[
             " AND t."
         });
         statement.sql.name(name);
-        statement.sql.push(" = ");
+        push_operator(&mut statement.sql, "=", operators(context, column));
         statement.value(column, text.as_deref());
         if layout.columns[column].coarse {
             statement.sql.push(" AND t.");
@@ -310,6 +310,12 @@ fn this_row(statement: &mut Statement<'_>, context: StepContext<'_>, carried: &[
             statement.sql.push("::pg_catalog.text");
         }
     }
+}
+
+/// The schema of the operators that compare a column, if they have to be named with it.
+fn operators(context: StepContext<'_>, column: usize) -> Option<&str> {
+    let layout = &context.work.schema.layouts[context.step.table];
+    layout.columns[column].operators.as_deref()
 }
 
 fn predicate(

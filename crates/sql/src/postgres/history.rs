@@ -10,6 +10,7 @@
 
 use super::{Family, Postgres, Visible};
 use crate::flavour::{Alias, Flavour as _, RowImage, RowRef};
+use crate::keyset::push_operator;
 use crate::text::{Param, Sql};
 use highwater_odata::Value;
 
@@ -367,7 +368,7 @@ impl<'a> Postgres<'a> {
         for (position, &column) in self.catalog.tables[row.table].key.iter().enumerate() {
             sql.push(if position == 0 { "" } else { " AND " });
             self.column(sql, row, column);
-            sql.push(" = ");
+            push_operator(sql, "=", self.operators(row.table, column));
             self.typed_key(sql, row.table, record, position);
             if self.layout(row.table, column).coarse {
                 sql.push(" AND (");

@@ -310,13 +310,11 @@ impl Postgres<'_> {
             return;
         };
         let key = &self.catalog.tables[table].key;
-        key_row(sql, key.len(), |sql, position| {
-            self.typed_key(sql, table, "g", position);
-        });
-        sql.push(" > ");
-        key_row(sql, key.len(), |sql, position| {
+        let left = |sql: &mut Sql, position| self.typed_key(sql, table, "g", position);
+        let right = |sql: &mut Sql, position: usize| {
             self.key_bound(sql, table, key[position], after[position].clone());
-        });
+        };
+        keyset::compare(sql, self, (table, key), (left, ">", right));
         sql.push(" AND ");
     }
 
@@ -328,20 +326,21 @@ impl Postgres<'_> {
         rows_max: u64,
         write: impl Fn(&mut Sql, usize),
     ) {
-        let key = &self.catalog.tables[spec.query.table].key;
+        let table = spec.query.table;
+        let key = &self.catalog.tables[table].key;
         sql.push("((SELECT count(*) FROM p) < ");
         self.bind_count(sql, rows_max);
         sql.push(" OR ");
-        key_row(sql, key.len(), write);
-        sql.push(" <= (SELECT ");
-        for (position, &column) in key.iter().enumerate() {
-            sql.push(if position == 0 { "p.c" } else { ", p.c" });
-            sql.push_number(column as i64);
-        }
-        sql.push(" FROM p");
-        self.order_of_outputs(sql, spec);
-        self.window(sql, 1, rows_max.saturating_sub(1));
-        sql.push("))");
+        let last = |sql: &mut Sql, position: usize| {
+            sql.push("(SELECT p.c");
+            sql.push_number(key[position] as i64);
+            sql.push(" FROM p");
+            self.order_of_outputs(sql, spec);
+            self.window(sql, 1, rows_max.saturating_sub(1));
+            sql.push(")");
+        };
+        keyset::compare(sql, self, (table, key), (write, "<=", last));
+        sql.push(")");
     }
 
     /// Writes `SELECT` and what a part of a page gives: order terms `o0 …` and columns `c3 …`, which tell their position in the catalog.
@@ -464,14 +463,4 @@ impl Postgres<'_> {
             self.bind_count(sql, offset);
         }
     }
-}
-
-/// Writes one value for each column of a key, as a row if there are several.
-fn key_row(sql: &mut Sql, len: usize, write: impl Fn(&mut Sql, usize)) {
-    sql.push(if len > 1 { "(" } else { "" });
-    for position in 0..len {
-        sql.push(if position == 0 { "" } else { ", " });
-        write(sql, position);
-    }
-    sql.push(if len > 1 { ")" } else { "" });
 }

@@ -11,6 +11,7 @@ use super::page::Shown;
 use super::{Postgres, Visible};
 use crate::expr::Compiler;
 use crate::flavour::{Flavour as _, RowRef};
+use crate::keyset::push_operator;
 use crate::text::{Param, Sql};
 
 /// Which related rows to read.
@@ -190,7 +191,8 @@ fn belonging(
     for (position, &(_, there)) in spec.relation.columns.iter().enumerate() {
         sql.push(" AND ");
         flavour.column(sql, row, there);
-        sql.push(" = (n.p");
+        push_operator(sql, "=", flavour.operators(row.table, there));
+        sql.push("(n.p");
         sql.push_number(position as i64);
         sql.push(")::");
         sql.push(&flavour.layout(row.table, there).ty);
