@@ -48,8 +48,6 @@ pub(crate) struct TableFacts {
     pub(crate) unlogged: bool,
     /// Whether row-level security filters what this role sees. Such a table is never tracked; reading it needs `row_security = on`.
     pub(crate) row_security: bool,
-    /// Whether the application has triggers on it (foreign keys and Highwater's own do not count).
-    pub(crate) has_triggers: bool,
     /// The columns of the usable key, in key order; empty if there is none.
     pub(crate) key: Vec<KeyColumn>,
     /// The oid of the index of that key.

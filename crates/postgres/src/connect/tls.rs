@@ -87,14 +87,14 @@ impl Security {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let config = match (options.certificate, options.key) {
-            (Some(certificate), Some(key)) => {
-                let chain = certificates(certificate)?;
+            (Some(certificate_file), Some(key)) => {
+                let chain = certificates(certificate_file)?;
                 let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
                     format!("The key {} cannot be read: {error}.", key.display())
                 })?;
                 builder
                     .with_client_auth_cert(chain, key)
-                    .map_err(|error| format!("sslcert and sslkey do not fit: {error}."))?
+                    .map_err(|error| unfit(certificate_file, &error))?
             }
             (None, None) => builder.with_no_client_auth(),
             _ => return Err("sslcert and sslkey are used together; name both.".into()),
@@ -257,6 +257,22 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+/// Why a certificate of one's own cannot be shown to a server, and what to do.
+fn unfit(file: &Path, error: &rustls::Error) -> String {
+    match error {
+        // The library that reads certificates has only these words for it.
+        rustls::Error::InvalidCertificate(reason)
+            if reason.to_string().contains("UnsupportedCertVersion") =>
+        {
+            format!(
+                "The certificate in {} is of version 1 of X.509, which cannot be used. Have it issued anew as version 3; OpenSSL does that if it is given any extension.",
+                file.display()
+            )
+        }
+        error => format!("sslcert and sslkey do not fit: {error}."),
+    }
+}
+
 /// Why a server's certificate or its way of encrypting is refused, and what to do.
 pub(super) fn explain(host: &str, error: &rustls::Error) -> String {
     match error {
@@ -277,5 +293,31 @@ pub(super) fn explain(host: &str, error: &rustls::Error) -> String {
             format!("The certificate of {host} is not trusted: {reason}.")
         }
         other => format!("{host} and this service cannot agree on encryption: {other}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As OpenSSL makes it where no extension is asked for.
+    const VERSION_1: &[u8] = b"-----BEGIN CERTIFICATE-----
+MIIBFjCBvQIUSkpxoDuZeAKALZDcb2i2mXiPQCEwCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCdjEwIBcNMjYxMTIyMDQ1MTA3WhgPMjEyNjEwMjkwNDUxMDdaMA0xCzAJ
+BgNVBAMMAnYxMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEx0KClMp0wrCiI5pZ
+FCuYXQhtRup9H+x8kt3vUSup9YshQkStQn8CIvGovQ7QdRHOq+KS4tOvtxiHf3TL
+lTMUCzAKBggqhkjOPQQDAgNIADBFAiAsUiAsx5Jqsx9unN9SihHipB7FOU1oKQU/
+dNsOlfremQIhAKipkKU8wmoPDOXhmIuF6aNWvzVG4LdIHp8Q+lIm8Hjq
+-----END CERTIFICATE-----";
+
+    #[test]
+    fn a_certificate_of_version_1_is_told() {
+        let certificate = CertificateDer::from_pem_slice(VERSION_1).unwrap();
+        let error = ParsedCertificate::try_from(&certificate).err().unwrap();
+        let told = unfit(Path::new("client.crt"), &error);
+        assert!(
+            told.starts_with("The certificate in client.crt is of version 1 of X.509"),
+            "{told}"
+        );
     }
 }

@@ -22,8 +22,6 @@ pub(super) struct RawSchema {
     /// Unique indexes without predicate or expressions, valid, by relation.
     pub(super) indexes: HashMap<Oid, Vec<RawIndex>>,
     pub(super) foreign_keys: Vec<RawForeignKey>,
-    /// Relations with triggers of the application.
-    pub(super) with_triggers: HashSet<Oid>,
     /// Partitions, by root, whose rows can change without a trigger.
     pub(super) odd_partitions: HashMap<Oid, OddPartition>,
     /// Collations for which different texts can be equal.
@@ -148,11 +146,10 @@ pub(super) async fn read<C: GenericClient + Sync>(
 ) -> Result<RawSchema, tokio_postgres::Error> {
     let relations = read_relations(client).await?;
     let oids: Vec<Oid> = relations.iter().map(|relation| relation.oid).collect();
-    let (columns, indexes, foreign_keys, with_triggers, odd_partitions, fuzzy_collations) = try_join!(
+    let (columns, indexes, foreign_keys, odd_partitions, fuzzy_collations) = try_join!(
         read_columns(client, &oids),
         read_indexes(client, &oids),
         read_foreign_keys(client),
-        read_triggers(client),
         read_odd_partitions(client),
         read_fuzzy_collations(client),
     )?;
@@ -170,7 +167,6 @@ pub(super) async fn read<C: GenericClient + Sync>(
         declared,
         indexes,
         foreign_keys,
-        with_triggers,
         odd_partitions,
         fuzzy_collations,
     })
@@ -399,14 +395,6 @@ async fn read_foreign_keys<C: GenericClient + Sync>(
             })
         })
         .collect()
-}
-
-async fn read_triggers<C: GenericClient + Sync>(
-    client: &C,
-) -> Result<HashSet<Oid>, tokio_postgres::Error> {
-    let sql = r"SELECT DISTINCT tgrelid FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE 'highwater\_%'";
-    let rows = client.query_typed(sql, &[]).await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 async fn read_odd_partitions<C: GenericClient + Sync>(

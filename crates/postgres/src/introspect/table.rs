@@ -85,7 +85,6 @@ pub(super) fn describe(raw: &RawSchema, relation: &RawRelation, own: &Own) -> De
             capture: capture(relation),
             unlogged: relation.unlogged,
             row_security: relation.row_security,
-            has_triggers: raw.with_triggers.contains(&relation.oid),
             key,
             key_index,
             columns: facts,
