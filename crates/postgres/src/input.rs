@@ -173,6 +173,7 @@ impl Target<'_> {
             }
             (T::Duration, Family::Interval) => {
                 self.fraction(text)?;
+                self.fields(text)?;
                 Ok(interval(text))
             }
             _ => Err(self.other_type()),
@@ -216,6 +217,29 @@ impl Target<'_> {
         if digits.trim_end_matches('0').len() > limit {
             return Err(format!(
                 "cannot be stored exactly: the column keeps {limit} digits of a second"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is smaller than the last field of a type such as `interval day to hour` is cut off in silence.
+    fn fields(self, text: &str) -> Result<(), String> {
+        let last = self.facts.declared.rsplit(' ').next().unwrap_or_default();
+        let lost = match last {
+            "year" | "month" => "DHMS",
+            "day" => "HMS",
+            "hour" => "MS",
+            "minute" => "S",
+            _ => return Ok(()),
+        };
+        let text = text.to_ascii_uppercase();
+        let mut parts = text.split_inclusive(|c: char| c.is_ascii_alphabetic());
+        let is_cut = |part: &str| {
+            part.contains(|c| ('1'..='9').contains(&c)) && part.ends_with(|c| lost.contains(c))
+        };
+        if parts.any(is_cut) {
+            return Err(format!(
+                "cannot be stored exactly: the column keeps nothing that is smaller than one {last}"
             ));
         }
         Ok(())
@@ -469,6 +493,14 @@ mod tests {
             ("-P1DT2H3.5S", "interval", Some("P-1DT-2H-3.5S")),
             ("pt0.5s", "interval", Some("PT0.5S")),
             ("PT0.5S", "interval(0)", None),
+            ("P1DT0H0.0S", "interval day", Some("P1DT0H0.0S")),
+            ("P1DT2H", "interval day", None),
+            ("-pt24h", "interval day", None),
+            ("PT2H1M", "interval day to hour", None),
+            ("P1DT2H10M", "interval hour to minute", Some("P1DT2H10M")),
+            ("PT1.5S", "interval minute", None),
+            ("PT1.25S", "interval day to second(2)", Some("PT1.25S")),
+            ("P30D", "interval year to month", None),
         ] {
             check(T::Duration, value, F::Interval, declared, expected);
         }
