@@ -57,7 +57,7 @@ mod truncate;
 use highwater_sql::postgres::{ColumnLayout, Family};
 
 use crate::connect::OUTPUT_SETTINGS;
-use crate::schema::{Capture, TableFacts, quote};
+use crate::schema::{Capture, Kind, TableFacts, quote};
 
 /// The version of everything here. It grows with every change of what is captured; then tracking begins anew, but an older program leaves
 /// the work of a newer one alone.
@@ -138,7 +138,7 @@ pub(crate) fn triggers(target: &Target<'_>) -> Vec<String> {
     sql.push(truncate::function(target));
     let tables = target.leaves.iter().map(Leaf::qualified);
     sql.extend(truncate::triggers(
-        target.id,
+        target,
         std::iter::once(target.facts.qualified()).chain(tables),
     ));
     sql
@@ -151,7 +151,7 @@ pub(crate) fn extend(target: &Target<'_>, new: &[u32]) -> Vec<String> {
         .leaves
         .iter()
         .filter(|leaf| new.contains(&leaf.relation));
-    sql.extend(truncate::triggers(target.id, tables.map(Leaf::qualified)));
+    sql.extend(truncate::triggers(target, tables.map(Leaf::qualified)));
     sql
 }
 
@@ -173,6 +173,15 @@ impl Leaf {
 }
 
 impl Target<'_> {
+    /// The name of a trigger. PostgreSQL gives those of a partitioned table to its partitions, which may have been tracked on their own
+    /// before they were attached; and it would not attach a table that has a trigger of that name.
+    fn trigger(&self, what: &str) -> String {
+        match self.facts.kind {
+            Kind::Partitioned => format!("{TRIGGER_PREFIX}{what}_{}", self.id),
+            _ => format!("{TRIGGER_PREFIX}{what}"),
+        }
+    }
+
     /// `k0`, `k1`, …: the columns of the key in the history.
     fn key_names(&self) -> impl Iterator<Item = String> {
         (0..self.facts.key.len()).map(|i| format!("k{i}"))

@@ -135,21 +135,22 @@ fn doubt(target: &Target<'_>) -> String {
 
 pub(super) fn triggers(target: &Target<'_>) -> Vec<String> {
     let (id, table) = (target.id, target.facts.qualified());
+    let trigger = target.trigger("row");
     if target.capture == Capture::Row {
         return vec![
             format!(
-                "CREATE TRIGGER highwater_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION highwater.row_{id}()"
+                "CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION highwater.row_{id}()"
             ),
-            format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_row"),
+            format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"),
         ];
     }
     // The condition is read and compiled for every statement, so its size counts.
     vec![
         format!(
-            "CREATE TRIGGER highwater_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW \
+            "CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW \
              WHEN (pg_catalog.current_setting('highwater.d{id}', true) IS DISTINCT FROM pg_catalog.pg_trigger_depth()::pg_catalog.text) \
              EXECUTE FUNCTION highwater.row_{id}()"
         ),
-        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_row"),
+        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"),
     ]
 }

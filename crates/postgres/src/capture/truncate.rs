@@ -66,14 +66,15 @@ pub(super) fn function(target: &Target<'_>) -> String {
 }
 
 /// For the table itself and for each of its partitions, which can be truncated on their own.
-pub(super) fn triggers(id: i32, tables: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn triggers(target: &Target<'_>, tables: impl Iterator<Item = String>) -> Vec<String> {
+    let (id, trigger) = (target.id, target.trigger("truncate"));
     tables
         .flat_map(|table| {
             [
                 format!(
-                    "CREATE TRIGGER highwater_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION highwater.truncate_{id}()"
+                    "CREATE TRIGGER {trigger} BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION highwater.truncate_{id}()"
                 ),
-                format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER highwater_truncate"),
+                format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"),
             ]
         })
         .collect()
