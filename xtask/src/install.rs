@@ -55,9 +55,10 @@ pub(crate) fn ensure(needed: &[Needed]) -> anyhow::Result<()> {
             missing.join(", ")
         );
     }
-    apt_get(&["update"])?;
+    let by_hand = format!("apt-get update && apt-get install {}", missing.join(" "));
+    apt_get(&["update"], &by_hand)?;
     let install = ["install", "--yes", "--no-install-recommends"];
-    apt_get(&[&install[..], &missing].concat())?;
+    apt_get(&[&install[..], &missing].concat(), &by_hand)?;
     for needed in needed {
         if !needed.is_there() {
             bail!(
@@ -69,8 +70,8 @@ pub(crate) fn ensure(needed: &[Needed]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs `apt-get` as root.
-fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
+/// Runs `apt-get` as root; if that cannot be, tells what to do by hand.
+fn apt_get(arguments: &[&str], by_hand: &str) -> anyhow::Result<()> {
     let mut command = match (is_root()?, program("sudo")) {
         (true, _) => Command::new("apt-get"),
         (false, Some(sudo)) => {
@@ -79,10 +80,9 @@ fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
             command.args(["--non-interactive", "apt-get"]);
             command
         }
-        (false, None) => bail!(
-            "Only root can install packages, and there is no sudo. Run as root: apt-get {}",
-            arguments.join(" ")
-        ),
+        (false, None) => {
+            bail!("Only root can install packages, and there is no sudo. Run as root: {by_hand}")
+        }
     };
     command
         .args(arguments)
@@ -91,10 +91,7 @@ fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
     println!("+ {}", format!("{command:?}").replace('"', ""));
     let status = command.status().context("cannot start apt-get")?;
     if !status.success() {
-        bail!(
-            "apt-get failed ({status}). Run as root: apt-get {}",
-            arguments.join(" ")
-        );
+        bail!("apt-get failed ({status}). Run as root: {by_hand}");
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ impl Binaries {
             .or_else(|| versions().into_iter().find_map(|(_, folder)| complete(&folder)))
             .ok_or_else(|| {
                 Error(format!(
-                    "PostgreSQL is not installed. 'cargo xtask install postgres' installs it; or name the folder of its programs in {VARIABLE}."
+                    "PostgreSQL is not installed. 'cargo xtask install' installs it; or name the folder of its programs in {VARIABLE}."
                 ))
             })
     }
