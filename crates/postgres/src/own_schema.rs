@@ -217,7 +217,20 @@ pub(crate) async fn bring_up_to_date(
 async fn create(write: &Transaction<'_>) -> Result<(), Fault> {
     write.batch_execute(&create_script()).await?;
     write.batch_execute(&fill_script()).await?;
+    let sql = "SELECT string_agg(quote_ident(pubname), ', ' ORDER BY pubname) FROM pg_publication WHERE puballtables";
+    let names: Option<String> = write.query_typed_one(sql, &[]).await?.try_get(0)?;
+    if let Some(names) = names {
+        tracing::warn!("{}", published(&names));
+    }
     Ok(())
+}
+
+/// What these publications of all tables do with Highwater's.
+pub(crate) fn published(names: &str) -> String {
+    format!(
+        "Publications of all tables ({names}) publish Highwater's too: a subscriber that does not have those stops with an error, and one that \
+         has them gets old rows and the keys of links. Publish tables or schemas by name."
+    )
 }
 
 /// The statements that give a new schema its identity, its first key and its first tick.

@@ -98,6 +98,13 @@ pub(super) fn to_tracking(
             )
         });
     }
+    if columns.len() > COLUMNS_MAX {
+        return Some(format!(
+            "It has {} columns, and PostgreSQL cannot compare more than {COLUMNS_MAX} in one statement with what they were; divide the table \
+             to have it tracked.",
+            columns.len()
+        ));
+    }
     columns.iter().find_map(|column| {
         if column.generated == "v" {
             return Some(format!(
@@ -113,6 +120,9 @@ pub(super) fn to_tracking(
         ))
     })
 }
+
+/// A statement returns 1,664 values at most, and a round needs every column twice, and some more.
+const COLUMNS_MAX: usize = 800;
 
 /// Why a table that could be tracked is not: the same for all of them, so that a status can say it once.
 const NOT_TRACKED: &str =

@@ -5,6 +5,7 @@
 use tokio_postgres::{GenericClient, Row};
 
 use crate::error::Fault;
+use crate::own_schema;
 use crate::schema::Schema;
 
 /// A transaction, or a pause of the maintenance, that takes longer is worth a warning.
@@ -21,6 +22,8 @@ pub(super) async fn warnings<C: GenericClient + Sync>(
     if !schema.in_recovery {
         warnings.extend(transactions(&row)?);
         warnings.extend(vacuum(&row)?);
+        let publications: Option<String> = row.try_get(9)?;
+        warnings.extend(publications.map(|names| own_schema::published(&names)));
     }
     Ok(warnings)
 }
@@ -38,7 +41,8 @@ const LOOK: &str = "
         (SELECT p.gid FROM pg_prepared_xacts AS p WHERE p.database = current_database() ORDER BY p.prepared LIMIT 1),
         (SELECT string_agg(s.slot_name, ', ' ORDER BY s.slot_name) FROM pg_replication_slots AS s
             WHERE NOT s.active AND (s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL)),
-        current_setting('autovacuum')::bool";
+        current_setting('autovacuum')::bool,
+        (SELECT string_agg(quote_ident(b.pubname), ', ' ORDER BY b.pubname) FROM pg_publication AS b WHERE b.puballtables)";
 
 fn identity(row: &Row, schema: &Schema) -> Result<Option<String>, Fault> {
     let is_same: Option<bool> = row.try_get(0)?;

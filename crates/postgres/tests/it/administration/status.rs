@@ -97,7 +97,14 @@ async fn trouble_is_told() {
     )
     .unwrap();
     let database = cluster.database().unwrap();
-    tracked(&database, "CREATE TABLE a (id int PRIMARY KEY)").await;
+    let columns: String = (0..800).map(|n| format!(", c{n} int")).collect();
+    tracked(
+        &database,
+        &format!(
+            "CREATE PUBLICATION \"All\" FOR ALL TABLES; CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE wide (id int PRIMARY KEY{columns})"
+        ),
+    )
+    .await;
     database
         .sql(
             "UPDATE highwater.tick SET at = at - interval '5 hours';
@@ -131,6 +138,9 @@ async fn trouble_is_told() {
         found.warnings
     );
     assert!(told("Autovacuum is switched off,", &found.warnings));
+    assert!(told("(\"All\") publish Highwater's too", &found.warnings));
+    let reason = table(&found, "wide").untracked_because.clone();
+    assert!(reason.unwrap_or_default().starts_with("It has 801 columns"));
     assert!(told(
         "Autovacuum is switched off for the history",
         &table(&found, "a").warnings
