@@ -202,10 +202,16 @@ fn rows_that_move() {
     assert_eq!(verified.void, 0, "{verified:?}");
 }
 
+/// The first version that does not lock the root itself to truncate a partition, so that there is nothing to get in the way of before.
+const FREE_OF_ROOT_SINCE: u32 = 14;
+
 /// To truncate a partition on its own, nobody needs its root, which others may have locked, or rename meanwhile.
 #[test]
 fn a_partition_is_truncated_while_its_root_is_altered() {
     let mut oracle = Oracle::new(ROOT);
+    if oracle.database.cluster().binaries().version().unwrap() < FREE_OF_ROOT_SINCE {
+        return;
+    }
     let mut other = oracle.database.session().unwrap();
     other.run("BEGIN; ALTER TABLE t RENAME TO renamed").unwrap();
     oracle
