@@ -14,6 +14,7 @@ use super::value::Repr;
 use super::{Family, Postgres};
 use crate::expr::Compiler;
 use crate::flavour::{Flavour as _, RowRef, is_null};
+use crate::keyset::push_operator;
 use crate::sqlite::exact_number;
 use crate::text::{Param, Sql};
 
@@ -197,7 +198,7 @@ impl Compiler<'_, Postgres<'_>> {
             // The first condition can use an index, the second is the one that OData means.
             let mark = sql.mark();
             self.flavour.column(sql, row, column);
-            sql.push(" = ");
+            push_operator(sql, "=", self.flavour.operators(row.table, column));
             self.flavour
                 .bind(sql, Param::Value(value.clone()), repr.ty());
             sql.push("::");
