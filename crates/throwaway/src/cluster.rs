@@ -56,6 +56,7 @@ impl Cluster {
         options: &Options,
         command: Vec<String>,
     ) -> Result<Cluster, Error> {
+        let directory = own_directory(&owner)?;
         let making = Making {
             binaries: &binaries,
             owner: &owner,
@@ -63,7 +64,7 @@ impl Cluster {
             command,
             grace_seconds: 0,
         };
-        let (place, watchdog) = making.join_or_start(&own_directory())?;
+        let (place, watchdog) = making.join_or_start(&directory)?;
         Ok(Cluster {
             binaries,
             owner,

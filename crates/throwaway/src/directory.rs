@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::binaries::Binaries;
@@ -201,16 +202,24 @@ impl Making<'_> {
     }
 }
 
-/// A directory for a cluster of one's own.
-pub(crate) fn own_directory() -> PathBuf {
-    let nanoseconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos());
-    let name = format!(
-        "highwater-postgres-own-{}-{nanoseconds}",
-        std::process::id()
-    );
-    std::env::temp_dir().join(name)
+/// Creates a directory for a cluster of one's own.
+pub(crate) fn own_directory(owner: &Owner) -> Result<PathBuf, Error> {
+    // No clock is in the name: two threads can begin in the same instant, and would share a cluster that one of them stops.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("highwater-postgres-own-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        match std::fs::create_dir(&path) {
+            Ok(()) => {
+                owner.give(&path)?;
+                return Ok(path);
+            }
+            // An earlier process of that number was killed together with its watchdog.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io(path.display(), &e)),
+        }
+    }
 }
 
 /// The last lines of the log of a cluster.
@@ -258,4 +267,26 @@ fn free_port() -> Result<u16, Error> {
         }
     }
     Err(Error(format!("no port of {PORTS:?} is free")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_there_is_nobodys_own() {
+        let owner = Owner::of_this_process().expect("somebody may run PostgreSQL");
+        let first = own_directory(&owner).expect("there is room");
+        let name = format!("highwater-postgres-own-{}-1", std::process::id());
+        let taken = first.with_file_name(name);
+        std::fs::create_dir(&taken).expect("there is room");
+        let second = own_directory(&owner).expect("there is room");
+        for path in [&first, &taken, &second] {
+            std::fs::remove_dir(path).expect("it is there, and empty");
+        }
+        assert!(
+            first != second && taken != second,
+            "{first:?} {taken:?} {second:?}"
+        );
+    }
 }
