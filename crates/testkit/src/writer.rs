@@ -295,7 +295,13 @@ impl Writer {
         self.emptied_unseen |= empties_unseen(sql, &*program.served);
         self.locks_readers_out |= sql.starts_with("TRUNCATE");
         let served = program.served.execute(sql);
-        trace.note(format_args!("program {number}: {sql}; -- {served:?}"));
+        let complaint = match served {
+            Outcome::Done { .. } => String::new(),
+            Outcome::Refused(_) => program.served.complaint(),
+        };
+        trace.note(format_args!(
+            "program {number}: {sql}; -- {served:?} {complaint}"
+        ));
         let within = program.served.in_transaction();
         if !within {
             program.savepoints = 0;
