@@ -129,7 +129,6 @@ impl<'r> Reader<'r> {
         let spec = RelatedSpec {
             query: child,
             columns: &columns,
-            texts: &[],
             relation,
             parents: &keys,
             offset: child.skip,

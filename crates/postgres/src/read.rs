@@ -164,8 +164,6 @@ impl<'q> Page<'q> {
         let spec = PageSpec {
             query: self.query,
             columns: &columns,
-            // What a cursor needs is written from the columns.
-            texts: &[],
             driver,
             after: self.place.after.as_deref(),
             offset: self.place.offset,

@@ -502,7 +502,6 @@ fn statements() {
     let spec = PageSpec {
         query: &plain,
         columns: &[0, 1, 11],
-        texts: &[0],
         after: Some(&after),
         offset: 0,
         limit: 3,
@@ -567,7 +566,6 @@ fn statements() {
             &PageSpec {
                 query: &lines,
                 columns: &[0, 1, 2],
-                texts: &[],
                 after: Some(&place),
                 ..by_keys
             },
@@ -582,7 +580,6 @@ fn statements() {
     let nested = RelatedSpec {
         query: &lines,
         columns: &[0, 1, 2],
-        texts: &[0],
         relation: &catalog.tables[ORDERS].relations[0],
         parents: &parents,
         offset: 2,

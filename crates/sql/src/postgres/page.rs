@@ -29,11 +29,9 @@ use crate::text::{Param, Sql};
 pub struct PageSpec<'a> {
     /// The query.
     pub query: &'a Query,
-    /// Columns to read, the key among them. The statement returns the order terms of the query as text, then `texts`, then these:
-    /// columns of [`Family::Other`] as text, all others in their own type.
+    /// Columns to read, the key among them. The statement returns the order terms of the query as text, then these: columns of
+    /// [`Family::Other`] as text, all others in their own type.
     pub columns: &'a [usize],
-    /// Columns whose text is wanted: for cursors and to find related rows.
-    pub texts: &'a [usize],
     /// The text of the order terms ([`Postgres::terms`]) in the row before.
     pub after: Option<&'a [Param]>,
     /// Rows to leave out.
@@ -57,12 +55,11 @@ pub enum Driver {
     Keys,
 }
 
-/// What a statement gives of each row: the order terms of the query, the columns `texts`, both as text, and the columns.
+/// What a statement gives of each row: the order terms of the query, as text, and the columns.
 #[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
     pub(super) query: &'a Query,
     pub(super) columns: &'a [usize],
-    pub(super) texts: &'a [usize],
 }
 
 impl<'a> PageSpec<'a> {
@@ -70,7 +67,6 @@ impl<'a> PageSpec<'a> {
         Shown {
             query: self.query,
             columns: self.columns,
-            texts: self.texts,
         }
     }
 }
@@ -125,11 +121,6 @@ impl Postgres<'_> {
         for item in &spec.query.order {
             sql.push("(");
             compiler.order_value(sql, &item.expr)?;
-            sql.push(")::text, ");
-        }
-        for &column in spec.texts {
-            sql.push("(");
-            self.column(sql, row, column);
             sql.push(")::text, ");
         }
         for (position, &column) in spec.columns.iter().enumerate() {
@@ -354,7 +345,7 @@ impl Postgres<'_> {
             sql.push(", ");
         }
         let key = &self.catalog.tables[row.table].key;
-        let mut columns = [shown.columns, shown.texts, key].concat();
+        let mut columns = [shown.columns, key].concat();
         columns.sort_unstable();
         columns.dedup();
         for (position, &column) in columns.iter().enumerate() {
@@ -379,9 +370,6 @@ impl Postgres<'_> {
         };
         for position in 0..shown.query.order.len() {
             output("o", position, true);
-        }
-        for &column in shown.texts {
-            output("c", column, true);
         }
         for &column in shown.columns {
             let family = self.layout(shown.query.table, column).family;

@@ -21,8 +21,6 @@ pub struct RelatedSpec<'a> {
     pub query: &'a Query,
     /// As in [`super::PageSpec`].
     pub columns: &'a [usize],
-    /// As in [`super::PageSpec`].
-    pub texts: &'a [usize],
     /// The relation from the parents to the rows.
     pub relation: &'a Relation,
     /// For each pair of columns of the relation the text of the parents' values, one for each parent.
@@ -38,7 +36,6 @@ impl<'a> RelatedSpec<'a> {
         Shown {
             query: self.query,
             columns: self.columns,
-            texts: self.texts,
         }
     }
 }
