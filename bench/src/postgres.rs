@@ -88,17 +88,17 @@ fn first_round() -> Result<Vec<Line>> {
     let mut session = create(&database, ROWS)?;
     let server = Server::start(database.url())?;
     let mut client = server.client()?;
-    let over_http = || {
+    let mut over_http = |page_size| {
         seconds(|| {
             let mut rows = 0;
-            follow(&mut client, PEOPLE, 1000, |page| {
+            follow(&mut client, PEOPLE, page_size, |page| {
                 rows += occurrences(page, "\"email\":")
             })?;
             ensure!(rows == ROWS as usize, "{rows} rows were read");
             Ok(())
         })
     };
-    let copy = || {
+    let mut copy = || {
         seconds(|| {
             let mut bytes = Vec::new();
             session
@@ -109,15 +109,20 @@ fn first_round() -> Result<Vec<Line>> {
             Ok(())
         })
     };
-    let (ratio, of_copy, of_http) = compare(copy, over_http)?;
     let rate = |s: f64| format!("{:.0} k rows/s", f64::from(ROWS) / s / 1000.0);
-    Ok(vec![Line {
-        what: format!(
-            "{ROWS} rows over HTTP, 1,000 a page, against COPY TO STDOUT of the same rows"
-        ),
-        measured: format!("{ratio:.2} ({} against {})", rate(of_http), rate(of_copy)),
-        aim: "≥ 0.5",
-    }])
+    [1000, 10_000]
+        .map(|page_size| {
+            let (ratio, of_copy, of_http) = compare(&mut copy, || over_http(page_size))?;
+            Ok(Line {
+                what: format!(
+                    "{ROWS} rows over HTTP, {page_size} a page, against COPY TO STDOUT of the same rows"
+                ),
+                measured: format!("{ratio:.2} ({} against {})", rate(of_http), rate(of_copy)),
+                aim: "≥ 0.5",
+            })
+        })
+        .into_iter()
+        .collect()
 }
 
 const CHANGES: u32 = 1000;
