@@ -108,6 +108,10 @@ BEGIN
             described := described || ' emptied';
         END IF;
     END IF;
+    -- PL/Perl and others can end a statement before it is complete, which capture has to know (highwater.may_be_cut_off).
+    IF EXISTS (SELECT FROM pg_language AS l WHERE l.lanispl AND l.lanname <> 'plpgsql') THEN
+        described := described || ' languages';
+    END IF;
     -- The encoding of the database does not matter, nor whether MD5 is allowed.
     RETURN to_hex(hashtextextended(described COLLATE "C", 0)) || to_hex(hashtextextended(described COLLATE "C", 1));
 END

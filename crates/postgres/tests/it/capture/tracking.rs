@@ -183,6 +183,11 @@ fn changes_of_the_schema() {
             "ALTER TABLE t ADD up int REFERENCES t ON DELETE CASCADE",
             RENEWED,
         ),
+        // Statements of other languages are captured in another way.
+        change(
+            "CREATE LANGUAGE other HANDLER plpgsql_call_handler",
+            RENEWED,
+        ),
         change(
             "CREATE INDEX ON t(v);; ANALYZE t;; COMMENT ON TABLE t IS 'x';; GRANT SELECT ON t TO public;; CREATE VIEW w AS SELECT * FROM t",
             NOTHING,
