@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use highwater_odata::{PrimitiveType, Value};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Table};
 
 /// An entity set narrowed and shaped by the system query options.
 #[derive(Clone, Debug, PartialEq)]
@@ -251,8 +251,8 @@ impl Expr {
         Expr::Logical(Logical::And, Box::new(self), Box::new(other))
     }
 
-    /// Adds the tables of the rows that navigations in the expression lead to.
-    fn add_tables(&self, catalog: &Catalog, tables: &mut BTreeSet<usize>) {
+    /// Adds the relations that navigations in the expression follow.
+    fn add_relations(&self, relations: &mut BTreeSet<(usize, usize)>) {
         let mut pending = vec![self];
         while let Some(expr) = pending.pop() {
             match expr {
@@ -272,7 +272,7 @@ impl Expr {
                     then,
                     ..
                 } => {
-                    tables.insert(catalog.tables[*table].relations[*relation].target);
+                    relations.insert((*table, *relation));
                     pending.push(then);
                 }
                 Expr::Collection {
@@ -281,7 +281,7 @@ impl Expr {
                     predicate,
                     ..
                 } => {
-                    tables.insert(catalog.tables[*table].relations[*relation].target);
+                    relations.insert((*table, *relation));
                     pending.extend(predicate.as_deref());
                 }
             }
@@ -308,19 +308,29 @@ impl Expr {
 impl Query {
     /// The tables whose rows the answer depends on.
     pub fn tables(&self, catalog: &Catalog) -> BTreeSet<usize> {
-        let mut tables = BTreeSet::new();
-        self.add_tables(catalog, &mut tables);
-        tables
+        let followed = self.relations().into_iter();
+        let target = |(table, relation): (usize, usize)| {
+            let table: &Table = &catalog.tables[table];
+            table.relations[relation].target
+        };
+        followed.map(target).chain([self.table]).collect()
     }
 
-    fn add_tables(&self, catalog: &Catalog, tables: &mut BTreeSet<usize>) {
-        tables.insert(self.table);
+    /// The relations that the answer depends on: tables, and positions in their relations.
+    pub fn relations(&self) -> BTreeSet<(usize, usize)> {
+        let mut relations = BTreeSet::new();
+        self.add_relations(&mut relations);
+        relations
+    }
+
+    fn add_relations(&self, relations: &mut BTreeSet<(usize, usize)>) {
         let order = self.order.iter().map(|item| &item.expr);
         for expr in self.filter.iter().chain(order) {
-            expr.add_tables(catalog, tables);
+            expr.add_relations(relations);
         }
         for expand in &self.expand {
-            expand.query.add_tables(catalog, tables);
+            relations.insert((self.table, expand.relation));
+            expand.query.add_relations(relations);
         }
     }
 

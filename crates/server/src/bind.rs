@@ -33,7 +33,7 @@ pub(crate) use expr::{check_fixed_filter, parse_filter, url_limits};
 pub(crate) use function::filter_function_names;
 pub(crate) use options::{BoundQuery, Context, bind};
 pub(crate) use resource::{Resource, Rows, Step, What, resolve};
-pub(crate) use steps::{SourceRow, lookup, source_from_key};
+pub(crate) use steps::{SourceRow, blank, lookup, source_from_key};
 
 #[cfg(test)]
 mod tests;

@@ -137,8 +137,8 @@ pub(crate) struct Expected {
     pub(crate) epoch: Epoch,
     /// Of the tracking of the table; 0 if it is not tracked. `None` if there is no such set any more.
     pub(crate) incarnation: Option<u64>,
-    /// Of what the service shows of the set.
-    pub(crate) scope: u64,
+    /// Of what the service shows of the set. `None` if it does not show all that the link names.
+    pub(crate) scope: Option<u64>,
     pub(crate) now_unix_s: i64,
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn check(link: &Link, expected: &Expected) -> Result<(), Gone> {
     if expected.incarnation != Some(link.incarnation) {
         return Err(Gone::Recreated);
     }
-    if link.scope != expected.scope {
+    if expected.scope != Some(link.scope) {
         return Err(Gone::ScopeChanged);
     }
     if link.has_expired(expected.now_unix_s) {
@@ -329,7 +329,7 @@ mod tests {
         let good = Expected {
             epoch: Epoch(1),
             incarnation: Some(2),
-            scope: 3,
+            scope: Some(3),
             now_unix_s: 21 * 3600 - 1,
         };
         for (expected, outcome) in [
@@ -343,7 +343,7 @@ mod tests {
             ),
             (
                 Expected {
-                    scope: 4,
+                    scope: Some(4),
                     now_unix_s: i64::MAX,
                     ..good
                 },
@@ -352,7 +352,7 @@ mod tests {
             (
                 Expected {
                     incarnation: None,
-                    scope: 4,
+                    scope: None,
                     ..good
                 },
                 Err(Gone::Recreated),

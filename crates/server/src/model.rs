@@ -11,6 +11,7 @@ mod build;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod naming;
+mod scope;
 #[cfg(test)]
 mod tests;
 
@@ -48,8 +49,7 @@ pub(crate) struct Collection {
     pub(crate) read_only: bool,
     /// The operator's row filter. It was bound once, so it binds.
     pub(crate) filter: Option<ast::Expr>,
-    /// Hash of everything besides the request that decides what is shown and how it is named. It differs if a link's page
-    /// would.
+    /// Hash of everything besides the request and the foreign keys that decides what is shown and how it is named.
     pub(crate) scope: u64,
 }
 

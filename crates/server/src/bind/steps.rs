@@ -61,11 +61,16 @@ pub(crate) fn source_from_key(model: &ServiceModel, rows: &Rows) -> Option<Sourc
     if !is_always_shown || !needed_columns(model, rows, 0).all(|c| table.key.contains(&c)) {
         return None;
     }
-    let mut values = vec![Value::Null; table.columns.len()];
+    let mut row = blank(model, source.collection);
     for (&column, value) in table.key.iter().zip(source.key.as_ref()?) {
-        values[column] = value.clone();
+        row.0[column] = value.clone();
     }
-    Some(SourceRow(values))
+    Some(row)
+}
+
+/// An entity that nothing is known of: relations lead from it to nothing.
+pub(crate) fn blank(model: &ServiceModel, collection: usize) -> SourceRow {
+    SourceRow(vec![Value::Null; model.table(collection).columns.len()])
 }
 
 /// Columns of a step's table that the relation of the next step starts at.

@@ -14,7 +14,7 @@ use highwater_odata::edm::{
 use highwater_odata::url::ast;
 
 use super::naming::{self, Wanted};
-use super::{Collection, CollectionKind, ModelError, ModelPart, ServiceModel};
+use super::{Collection, CollectionKind, ModelError, ModelPart, ServiceModel, scope};
 use crate::bind;
 use crate::settings::{DEFAULT_SCHEMA, Settings, TableSettings};
 
@@ -561,23 +561,13 @@ fn check_filters(
     Ok(())
 }
 
-/// Zero bytes end each part, so that no two different lists of parts give the same bytes (names hold none).
 fn scope_of(draft: &Draft<'_>) -> u64 {
-    let mut text = String::new();
-    let mut part = |value: &str| {
-        text.push_str(value);
-        text.push('\0');
-    };
-    part(&draft.name);
-    for (column, property) in draft.source.columns.iter().zip(&draft.properties) {
-        part(&column.name);
-        part(property);
-    }
-    part(
-        draft
-            .settings()
-            .and_then(|settings| settings.filter.as_deref())
-            .unwrap_or(""),
-    );
-    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+    let settings = draft.settings();
+    let filter = settings.and_then(|settings| settings.filter.as_deref());
+    scope::of_collection(
+        &draft.name,
+        draft.source,
+        &draft.properties,
+        filter.unwrap_or(""),
+    )
 }

@@ -339,6 +339,62 @@ async fn requirements_25_to_27_links_that_were_good_once_are_410() {
         .await;
 }
 
+/// A path goes through other tables than the one whose changes are followed, and their keys and foreign keys decide where it leads.
+#[tokio::test]
+async fn a_link_is_410_when_its_path_leads_elsewhere() {
+    let parents = |key: &str| {
+        format!(
+            "PRAGMA foreign_keys = OFF; DROP TABLE IF EXISTS p;
+             CREATE TABLE p (id INTEGER NOT NULL UNIQUE, other INTEGER NOT NULL UNIQUE, PRIMARY KEY ({key}));
+             INSERT INTO p VALUES (1, 2), (2, 1);"
+        )
+    };
+    let children = |key: &str| {
+        format!(
+            "DROP TABLE IF EXISTS c; CREATE TABLE c (id INTEGER PRIMARY KEY, a INTEGER REFERENCES p({key}));
+             INSERT INTO c VALUES (10, 1), (11, 2), (12, 1);"
+        )
+    };
+    let both = parents("id") + &children("id");
+    let mut lab = Lab::with(Settings::default(), &both).await;
+    let delta = begin(&lab, "p(1)/c").await.link("deltaLink");
+    let follow = format!("GET {delta}");
+    lab.check(&follow, 200, &[]).await;
+    lab.sql(&parents("other"));
+    lab.check("GET p(1)/c", 200, &["\"id\":11", "!\"id\":10"])
+        .await;
+    let location = "location: http://h/odata/p(1)/c\n";
+    lab.check(&follow, 410, &["LinkScopeChanged", location])
+        .await;
+    lab.sql(&parents("id"));
+    lab.check(&follow, 200, &["\"value\":[]"]).await;
+
+    // Without tracking, related entities count too.
+    for target in ["p?$expand=c", "p?$filter=c/any(x:x/a gt 0)"] {
+        lab.sql(&children("id"));
+        let page = lab
+            .send(&format!("GET {target}\nPrefer: maxpagesize=1"))
+            .await;
+        let next = format!("GET {}", page.link("nextLink"));
+        lab.check(&next, 200, &[]).await;
+        lab.sql(&children("other"));
+        lab.check(&next, 410, &["LinkScopeChanged"]).await;
+    }
+    let page = lab.send("GET c?$expand=a_p\nPrefer: maxpagesize=1").await;
+    let next = format!("GET {}", page.link("nextLink"));
+    lab.check(&next, 200, &[]).await;
+    let mut narrowed = Settings::default();
+    narrowed.tables.insert(
+        "p".to_owned(),
+        TableSettings {
+            filter: Some("id eq 1".to_owned()),
+            ..TableSettings::default()
+        },
+    );
+    lab.restart_with(narrowed).await;
+    lab.check(&next, 410, &["LinkScopeChanged"]).await;
+}
+
 #[tokio::test]
 async fn a_restored_backup_voids_the_links_issued_since() {
     let mut lab = Lab::new().await;

@@ -1,6 +1,6 @@
 //! Collections: the first page of a round, references, and counts (Protocol 11.2.6, 11.2.10, 11.3).
 
-use highwater_core::Tracking;
+use highwater_core::{Query, Tracking};
 use highwater_odata::payload::MetadataLevel;
 
 use super::round::{Progress, Round, rows_a_page};
@@ -11,6 +11,7 @@ use crate::http::answer::{Answer, Caching};
 use crate::http::error::{ApiError, Code};
 use crate::http::prefer::{Applied, OmitValues};
 use crate::links::Life;
+use crate::model::ServiceModel;
 
 pub(super) async fn read(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt> {
     let format = x.json_format()?;
@@ -46,6 +47,7 @@ pub(super) async fn read(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt> 
     if prefer.omit_values == Some(OmitValues::Nulls) {
         applied.omit_values(OmitValues::Nulls);
     }
+    let scope = scope(x.model, rows, &bound.query);
     let round = Round {
         x,
         bound,
@@ -57,7 +59,7 @@ pub(super) async fn read(x: &Exchange<'_>, rows: &Rows) -> Result<Answer, Halt> 
         life: Life::starting(x.request.now_unix_s, x.core.settings.retention),
         track: tracking.is_some(),
         page_size: prefer.max_page_size.map(|(rows, _)| rows),
-        scope: scope(x, rows),
+        scope,
         applied,
     };
     round.read(Progress::default()).await
@@ -97,9 +99,28 @@ fn keeps_state(x: &Exchange<'_>, rows: &Rows, bound: &BoundQuery) -> bool {
     is_trackable(x, rows, &bound)
 }
 
-/// Hash of everything besides the request that decides what a path shows: the settings of all the sets on it.
-pub(super) fn scope(x: &Exchange<'_>, rows: &Rows) -> u64 {
-    rows.steps.iter().fold(0, |hash: u64, step| {
-        hash.rotate_left(7) ^ x.model.collection(step.collection).scope
+/// Hash of everything besides the request that decides what the rows of a path are: the settings of all the sets on it, and how it leads
+/// from one to the next.
+pub(super) fn scope_of_path(model: &ServiceModel, rows: &Rows) -> u64 {
+    let mut hash = 0_u64;
+    let mut before = None;
+    for step in &rows.steps {
+        if let (Some(from), Some(navigation)) = (before, step.navigation) {
+            let relation = model.navigations(from)[navigation].source;
+            let table = model.collection(from).table;
+            hash = hash.rotate_left(7) ^ model.scope_of_relation(table, relation);
+        }
+        hash = hash.rotate_left(7) ^ model.collection(step.collection).scope;
+        before = Some(step.collection);
+    }
+    hash
+}
+
+/// As [`scope_of_path`], for a query over these rows. It differs only if the query looks at related rows.
+pub(super) fn scope(model: &ServiceModel, rows: &Rows, query: &Query) -> u64 {
+    let related = query.relations().into_iter();
+    // A sum, because the catalog may number its tables in another order one day.
+    related.fold(scope_of_path(model, rows), |hash, (table, relation)| {
+        hash.wrapping_add(model.scope_of_relation(table, relation))
     })
 }

@@ -6,8 +6,9 @@
 use highwater_core::link::Position;
 use highwater_core::{Gone, Link};
 use highwater_odata::payload::MetadataLevel;
+use highwater_odata::url::ast::QueryOptions;
 
-use super::collection::{self, scope};
+use super::collection;
 use super::round::{Later, Progress, Round, incarnation, rows_a_page};
 use super::{Exchange, entity};
 use crate::bind::{self, Context, Resource, Rows, What};
@@ -58,19 +59,20 @@ async fn resume(
         incarnation: rows
             .as_ref()
             .map(|rows| incarnation(x, rows.last().collection)),
-        scope: rows.as_ref().map_or(link.scope, |rows| scope(x, rows)),
+        scope: rows
+            .as_ref()
+            .and_then(|rows| scope(&context, rows, &options, link.track)),
         now_unix_s: x.request.now_unix_s,
     };
     links::check(link, &expected)?;
-    // The check has failed if there are no rows any more.
+    // The check has failed if there are no rows any more, or if what the link says cannot be bound.
     let rows = rows.ok_or(Gone::Recreated)?;
     let source = match bind::source_from_key(x.model, &rows) {
         Some(source) => Some(source),
         None => x.source_in(&context, &rows).await?,
     };
-    // What the link says was bound once. If it cannot be bound any more, the names in it changed their meaning.
     let mut bound =
-        bind::bind(&context, &rows, source.as_ref(), &options).map_err(|_| Gone::Recreated)?;
+        bind::bind(&context, &rows, source.as_ref(), &options).map_err(|_| Gone::ScopeChanged)?;
     let format = x.json_format()?;
     let references = rows.what == What::References;
     if !references {
@@ -115,6 +117,23 @@ async fn resume(
             round.changes(Later { lo, progress }).await
         }
     }
+}
+
+/// The scope that a link to these rows would get now; `None` if none could be issued, because names in it mean nothing any more.
+fn scope(context: &Context<'_>, rows: &Rows, options: &QueryOptions, track: bool) -> Option<u64> {
+    let model = context.model;
+    if track {
+        // What is tracked looks at no related rows.
+        return Some(collection::scope_of_path(model, rows));
+    }
+    // Which relations a query follows does not depend on the entity where its path begins, so that need not be looked up before it is known
+    // that the link is good.
+    let sources = rows.sources();
+    let blank = sources
+        .last()
+        .map(|step| bind::blank(model, step.collection));
+    let bound = bind::bind(context, rows, blank.as_ref(), options).ok()?;
+    Some(collection::scope(model, rows, &bound.query))
 }
 
 /// The option that carries the link.
