@@ -86,9 +86,14 @@ pub(crate) async fn changes(
         hi: hi.as_ref(),
     };
     let View { session, seen, .. } = guard::open(pool, &question).await?;
-    let read = Page::new(schema, params)
+    let mut read = Page::new(schema, params)
         .read(&session, &seen, after, sink)
         .await;
+    if read.is_ok()
+        && let Err(fault) = question.confirm(&session).await
+    {
+        read = Err(fault);
+    }
     session.commit().await;
     Ok(ChangesRead {
         next: read?.map(encode),

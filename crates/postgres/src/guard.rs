@@ -2,8 +2,10 @@
 //!
 //! What must hold: the tables are locked (against being changed, not against being written) before the snapshot of the transaction
 //! exists, so that nobody can rewrite or empty one between the check and the reading of its rows; and the check sees the same snapshot
-//! as the rows. What is deliberately absent: the rows.
+//! as the rows. Which partitions a table has is not governed by that, so it is checked again at the end ([`Question::confirm`]). What is
+//! deliberately absent: the rows.
 
+mod partitions;
 mod records;
 
 use std::collections::BTreeSet;

@@ -84,11 +84,16 @@ pub(crate) async fn read(
         // The current rows, whatever else there is.
         seen = Seen::default();
     }
-    let read = page.read(&session, &seen, rows, sink).await;
+    let mut read = page.read(&session, &seen, rows, sink).await;
+    if read.is_ok()
+        && let Err(fault) = question.confirm(&session).await
+    {
+        read = Err(fault);
+    }
     match read {
         Ok(PageEnd {
             is_rest_long: true, ..
-        }) => drop(session),
+        }) if !question.has_partitions() => drop(session),
         _ => session.commit().await,
     }
     let PageEnd { next, count, .. } = read?;

@@ -74,7 +74,7 @@ pub(crate) struct Tracked {
 /// What a relation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A table. Whether other tables inherit from it, says [`TableLayout::only`].
+    /// A table. The rows of tables that inherit from it are not its own.
     Table,
     /// The root of a partitioned table. Its partitions are not in the catalog.
     Partitioned,

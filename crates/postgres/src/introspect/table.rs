@@ -74,7 +74,7 @@ pub(super) fn describe(raw: &RawSchema, relation: &RawRelation, own: &Own) -> De
         },
         layout: TableLayout {
             history: tracked.as_ref().map(|tracked| tracked.id),
-            only: relation.kind == 'r' && relation.has_children,
+            only: relation.kind == 'r',
             columns: layouts,
         },
         facts: TableFacts {

@@ -3,6 +3,7 @@
 mod connect;
 mod encryption;
 mod faults;
+mod middle;
 mod paging;
 mod pooler;
 mod serving;
