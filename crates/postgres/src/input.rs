@@ -2,7 +2,8 @@
 //!
 //! What must hold: a value is stored so that reading it gives the same value, or it is refused. PostgreSQL itself would round numbers and
 //! seconds, cut off blanks and take words such as `tomorrow` for dates, in silence. What is deliberately absent: what only
-//! PostgreSQL can judge (the labels of an enum, the syntax of JSON); it refuses that by itself.
+//! PostgreSQL can judge: the labels of an enum, the syntax of JSON (it refuses that by itself), the elements of arrays
+//! (`write/kept.rs` asks it).
 
 use highwater_core::Column;
 use highwater_odata::{PrimitiveType as T, Value};
@@ -12,6 +13,8 @@ use crate::schema::ColumnFacts;
 
 /// Digits of a second that PostgreSQL keeps.
 const FRACTION_DIGITS_MAX: usize = 6;
+/// What the type `name` holds, unless PostgreSQL was compiled otherwise.
+const NAME_LEN_MAX_BYTES: i64 = 63;
 
 /// Everything that decides how a value is stored.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +121,11 @@ impl Target<'_> {
                 matches!(text, "infinity" | "-infinity")
             }
             Family::Time => text == "24:00:00",
-            Family::Interval => true,
+            Family::Interval => {
+                // Whether it fits the modifiers of the column, PostgreSQL is asked.
+                check_fraction(text, FRACTION_DIGITS_MAX)?;
+                true
+            }
             _ => false,
         };
         match accepted {
@@ -127,28 +134,30 @@ impl Target<'_> {
         }
     }
 
-    /// PostgreSQL cuts off blanks in silence to make a text fit.
+    /// PostgreSQL cuts off blanks in silence to make a text fit, and of some types whatever is too long.
     fn check_length(self, text: &str) -> Result<(), String> {
-        let declared = self.facts.declared.as_str();
+        let base = self.facts.base.as_str();
         let limited = ["character varying(", "character("]
             .iter()
-            .any(|prefix| declared.starts_with(prefix) && declared.ends_with(')'));
-        let limit = self.modifier(0).filter(|_| limited);
-        match limit {
-            Some(limit) if text.chars().count() as i64 > limit => {
-                Err(format!("is too long: the column holds {limit} characters"))
-            }
-            _ => Ok(()),
+            .any(|prefix| base.starts_with(prefix) && base.ends_with(')'));
+        let (length, limit, unit) = match base {
+            "name" => (text.len() as i64, NAME_LEN_MAX_BYTES, "bytes"),
+            "\"char\"" => (text.len() as i64, 1, "byte"),
+            _ => match self.modifier(0).filter(|_| limited) {
+                Some(limit) => (text.chars().count() as i64, limit, "characters"),
+                None => return Ok(()),
+            },
+        };
+        match length > limit {
+            true => Err(format!("is too long: the column holds {limit} {unit}")),
+            false => Ok(()),
         }
     }
 
-    /// A number in the parentheses of the declared type, such as 10 and 2 of `numeric(10,2)`.
+    /// A number in the parentheses of the declared type, such as 10 and 2 of `numeric(10,2)`. Only for types of PostgreSQL itself: others
+    /// may have parentheses in their names.
     fn modifier(self, position: usize) -> Option<i64> {
-        let declared = self.facts.declared.as_str();
-        if declared.starts_with('"') {
-            return None;
-        }
-        let (_, rest) = declared.split_once('(')?;
+        let (_, rest) = self.facts.base.split_once('(')?;
         let (inside, _) = rest.split_once(')')?;
         inside.split(',').nth(position)?.trim().parse().ok()
     }
@@ -209,22 +218,12 @@ impl Target<'_> {
             .modifier(0)
             .and_then(|limit| usize::try_from(limit).ok())
             .unwrap_or(FRACTION_DIGITS_MAX);
-        let digits = text.split_once('.').map_or("", |(_, rest)| rest);
-        let digits = digits
-            .split(|c: char| !c.is_ascii_digit())
-            .next()
-            .unwrap_or_default();
-        if digits.trim_end_matches('0').len() > limit {
-            return Err(format!(
-                "cannot be stored exactly: the column keeps {limit} digits of a second"
-            ));
-        }
-        Ok(())
+        check_fraction(text, limit)
     }
 
     /// What is smaller than the last field of a type such as `interval day to hour` is cut off in silence.
     fn fields(self, text: &str) -> Result<(), String> {
-        let last = self.facts.declared.rsplit(' ').next().unwrap_or_default();
+        let last = self.facts.base.rsplit(' ').next().unwrap_or_default();
         let lost = match last {
             "year" | "month" => "DHMS",
             "day" => "HMS",
@@ -243,6 +242,22 @@ impl Target<'_> {
             ));
         }
         Ok(())
+    }
+}
+
+/// Whether no number in a text has more digits behind its point.
+fn check_fraction(text: &str, limit: usize) -> Result<(), String> {
+    let is_longer = |rest: &str| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest[..end].trim_end_matches('0').len() > limit
+    };
+    match text.split('.').skip(1).any(is_longer) {
+        true => Err(format!(
+            "cannot be stored exactly: the column keeps {limit} digits of a second"
+        )),
+        false => Ok(()),
     }
 }
 
@@ -330,6 +345,8 @@ mod tests {
         let facts = ColumnFacts {
             attnum: 1,
             declared: declared.into(),
+            base: declared.into(),
+            unmodified: None,
             not_null: false,
             supply: Supply::None,
         };
@@ -427,7 +444,8 @@ mod tests {
             (text("abc"), F::Other, "character(2)", None),
             (text("a\0"), F::Text, "text", None),
             (text("{a,b,c}"), F::Other, "character(1)[]", Some("{a,b,c}")),
-            (text("abc"), F::Other, "\"odd(1)\"", Some("abc")),
+            (text("abc"), F::Other, "public.\"odd(1)\"", Some("abc")),
+            (text("ä"), F::Other, "\"char\"", None),
             (text("{}"), F::Other, "jsonb", Some("{}")),
             (Value::Integer(5), F::Text, "text", None),
         ] {

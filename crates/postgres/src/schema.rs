@@ -115,6 +115,10 @@ pub(crate) struct ColumnFacts {
     pub(crate) attnum: i16,
     /// The declared type with its modifiers, as SQL that can stand behind `::` (a domain stays a domain).
     pub(crate) declared: String,
+    /// The same without the domains around it, but with the modifier that one of them has.
+    pub(crate) base: String,
+    /// The type without modifiers, as SQL, if PostgreSQL rounds or cuts off values in silence to make them fit.
+    pub(crate) unmodified: Option<String>,
     /// Whether `NULL` is refused, by the column or by its domain.
     pub(crate) not_null: bool,
     /// Where its values come from if no writer gives them.

@@ -9,6 +9,7 @@
 //! What is deliberately absent: an order of the steps. PostgreSQL checks most foreign keys at the end of each statement, so rows that
 //! others refer to have to be written first; only deferrable ones are checked at the end of the transaction.
 
+mod kept;
 mod row_access;
 mod statement;
 mod step;

@@ -94,7 +94,7 @@ fn missing(relation: &RawRelation, indexes: &[RawIndex]) -> String {
 /// Keys are compared by their text when they are looked up in the history.
 fn text_obstacle(key: &[KeyColumn], columns: &[RawColumn], types: Types<'_>) -> Option<String> {
     key.iter().find_map(|k| {
-        let base = types.resolve(&columns[k.column]).base;
+        let base = types.resolve(columns[k.column].ty, columns[k.column].modifier).base;
         base.casts_to_text.then(|| {
             format!(
                 "The type {} of its key column {} has a cast to text of its own, which may give two values the same text; \

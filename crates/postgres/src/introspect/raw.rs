@@ -17,8 +17,8 @@ pub(super) struct RawSchema {
     pub(super) columns: HashMap<Oid, Vec<RawColumn>>,
     /// Every type of a column, and what those consist of.
     pub(super) types: HashMap<Oid, RawType>,
-    /// Declared types with modifiers as SQL, for example `character varying(20)`.
-    pub(super) declared: HashMap<(Oid, i32), String>,
+    /// Declared types with modifiers, as SQL.
+    pub(super) declared: HashMap<(Oid, i32), Declared>,
     /// Unique indexes without predicate or expressions, valid, by relation.
     pub(super) indexes: HashMap<Oid, Vec<RawIndex>>,
     pub(super) foreign_keys: Vec<RawForeignKey>,
@@ -26,6 +26,15 @@ pub(super) struct RawSchema {
     pub(super) odd_partitions: HashMap<Oid, OddPartition>,
     /// Collations for which different texts can be equal.
     pub(super) fuzzy_collations: HashSet<Oid>,
+}
+
+/// A declared type as SQL, for example `character varying(20)`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Declared {
+    /// As it was declared; a domain stays a domain.
+    pub(super) whole: String,
+    /// Without the domains around it, but with the modifier that one of them has.
+    pub(super) base: String,
 }
 
 /// What the server says of itself.
@@ -329,8 +338,15 @@ async fn read_types<C: GenericClient + Sync>(
 async fn read_declared<C: GenericClient + Sync>(
     client: &C,
     used: &BTreeSet<(Oid, i32)>,
-) -> Result<HashMap<(Oid, i32), String>, tokio_postgres::Error> {
-    let sql = "SELECT d.ty, d.modifier, format_type(d.ty, d.modifier) FROM unnest($1::oid[], $2::int4[]) AS d (ty, modifier)";
+) -> Result<HashMap<(Oid, i32), Declared>, tokio_postgres::Error> {
+    let sql = "
+        WITH RECURSIVE d (ty, modifier, base, base_modifier) AS (
+            SELECT u.ty, u.modifier, u.ty, u.modifier FROM unnest($1::oid[], $2::int4[]) AS u (ty, modifier)
+            UNION ALL
+            SELECT d.ty, d.modifier, t.typbasetype, CASE t.typtypmod WHEN -1 THEN d.base_modifier ELSE t.typtypmod END
+            FROM d JOIN pg_type AS t ON t.oid = d.base WHERE t.typtype = 'd')
+        SELECT d.ty, d.modifier, format_type(d.ty, d.modifier), format_type(d.base, d.base_modifier)
+        FROM d JOIN pg_type AS t ON t.oid = d.base WHERE t.typtype <> 'd'";
     let (types, modifiers): (Vec<Oid>, Vec<i32>) = used.iter().copied().unzip();
     let rows = client
         .query_typed(
@@ -339,7 +355,13 @@ async fn read_declared<C: GenericClient + Sync>(
         )
         .await?;
     rows.iter()
-        .map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?)))
+        .map(|row| {
+            let declared = Declared {
+                whole: row.try_get(2)?,
+                base: row.try_get(3)?,
+            };
+            Ok(((row.try_get(0)?, row.try_get(1)?), declared))
+        })
         .collect()
 }
 

@@ -129,7 +129,7 @@ fn describe_column(
     is_key: bool,
     types: Types<'_>,
 ) -> DescribedColumn {
-    let resolved = types.resolve(column);
+    let resolved = types.resolve(column.ty, column.modifier);
     let (mut ty, _) = types::property_type(resolved.base);
     if is_key {
         ty = types::key_type(ty);
@@ -137,6 +137,7 @@ fn describe_column(
     let supply = supply(column, resolved.has_default);
     let not_null = column.not_null || resolved.not_null;
     let declared = raw.declared.get(&(column.ty, column.modifier));
+    let declared = declared.cloned().unwrap_or_default();
     DescribedColumn {
         column: Column {
             name: column.name.clone(),
@@ -149,7 +150,9 @@ fn describe_column(
         layout: types.layout(column, resolved.base),
         facts: ColumnFacts {
             attnum: column.attnum,
-            declared: declared.cloned().unwrap_or_default(),
+            declared: declared.whole,
+            base: declared.base,
+            unmodified: types.unmodified(&resolved),
             not_null,
             supply,
         },

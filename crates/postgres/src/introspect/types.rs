@@ -51,10 +51,10 @@ pub(super) struct Resolved<'a> {
 
 impl<'a> Types<'a> {
     /// Looks through domains.
-    pub(super) fn resolve(self, column: &RawColumn) -> Resolved<'a> {
+    pub(super) fn resolve(self, ty: Oid, modifier: i32) -> Resolved<'a> {
         let mut resolved = Resolved {
-            base: self.get(column.ty),
-            modifier: column.modifier,
+            base: self.get(ty),
+            modifier,
             not_null: false,
             has_default: false,
         };
@@ -68,6 +68,19 @@ impl<'a> Types<'a> {
             resolved.base = self.get(domain.base);
         }
         resolved
+    }
+
+    /// The type without its modifiers, as SQL, if PostgreSQL makes values fit those in silence. An array has the modifiers of its elements.
+    pub(super) fn unmodified(self, resolved: &Resolved<'_>) -> Option<String> {
+        let element = resolved.base.element;
+        let element = element.map(|element| self.resolve(element, resolved.modifier));
+        let (ty, modifier) = match &element {
+            Some(element) => (element.base, element.modifier),
+            None => (resolved.base, resolved.modifier),
+        };
+        let is_cut = modifier != -1 && ty.schema == SYSTEM && CUT.contains(&ty.name.as_str());
+        let brackets = if element.is_some() { "[]" } else { "" };
+        is_cut.then(|| format!("{}{brackets}", sql_name(ty)))
     }
 
     /// All types were read in one snapshot with the columns, so none is missing; if one were, it would be one of the many that are
@@ -176,6 +189,18 @@ const EXACT_RANGES: [&str; 5] = [
     "tstzrange",
 ];
 
+/// Types whose modifiers make PostgreSQL round or cut off without a word.
+const CUT: [&str; 8] = [
+    "bpchar",
+    "interval",
+    "numeric",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "varchar",
+];
+
 /// Types whose text either names something that can be renamed or dropped, or is for people only.
 const UNREADABLE: [&str; 20] = [
     "aclitem",
@@ -277,6 +302,7 @@ mod tests {
     fn lists_are_sorted() {
         assert!(EXACT.is_sorted());
         assert!(EXACT_RANGES.is_sorted());
+        assert!(CUT.is_sorted());
         assert!(UNREADABLE.is_sorted());
     }
 }

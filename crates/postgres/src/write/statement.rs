@@ -54,6 +54,18 @@ impl<'a> Statement<'a> {
         });
     }
 
+    /// Appends whether a value is the same after it was made to fit a declared type.
+    pub(super) fn is_kept(&mut self, column: usize, unmodified: &str, declared: &str, text: &str) {
+        for cast in [
+            format!("::{unmodified}::{declared}::{unmodified} IS NOT DISTINCT FROM "),
+            format!("::{unmodified}"),
+        ] {
+            self.sql.bind(Param::Value(Value::String(text.to_owned())));
+            self.columns.push((self.sql.mark(), column));
+            self.sql.push(&cast);
+        }
+    }
+
     /// The row that the statement gives, if it gives one.
     pub(super) async fn row(self) -> Result<Option<Row>, Failure> {
         let (text, params) = self.sql.finish()?;

@@ -4,10 +4,10 @@ use highwater_core::store::{Condition, Input, WriteOutcome, WriteStep, WriteVerb
 use highwater_core::{ConstraintKind, Error, Table};
 
 use super::row_access::{Lock, Seen, Stored, Which, delete, find, insert, update};
-use super::{Done, Failure, Work};
+use super::{Done, Failure, Work, kept};
 use crate::constraint::Attempt;
 use crate::input::Target;
-use crate::schema::{Kind, Supply};
+use crate::schema::{Kind, Supply, TableFacts};
 
 /// One step and everything that it needs to know.
 #[derive(Clone, Copy)]
@@ -21,13 +21,14 @@ pub(super) struct StepContext<'a> {
 
 impl<'a> StepContext<'a> {
     pub(super) async fn execute(self) -> Result<Done, Failure> {
-        if self.work.schema.facts[self.step.table].kind == Kind::MaterializedView {
+        if self.facts().kind == Kind::MaterializedView {
             return Err(Error::ReadOnly(format!(
                 "{} is a materialized view and cannot be written; write to the tables behind it.",
                 self.table().name
             ))
             .into());
         }
+        kept::check(self).await?;
         match &self.step.verb {
             WriteVerb::Insert { values } => self.insert(&self.stored(values)?, false).await,
             WriteVerb::Update {
@@ -166,9 +167,14 @@ impl<'a> StepContext<'a> {
             .collect()
     }
 
-    fn stored_one(self, column: usize, input: &Input) -> Result<Option<Option<String>>, Error> {
+    /// The text to store; `None` is the column's default.
+    pub(super) fn stored_one(
+        self,
+        column: usize,
+        input: &Input,
+    ) -> Result<Option<Option<String>>, Error> {
         let table = self.table();
-        let facts = &self.work.schema.facts[self.step.table].columns[column];
+        let facts = &self.facts().columns[column];
         let computed = table.columns[column].computed && facts.supply != Supply::IdentityAlways;
         if computed || facts.supply == Supply::Expression {
             return Err(Error::ReadOnly(format!(
@@ -226,7 +232,7 @@ impl<'a> StepContext<'a> {
 
     fn check_identity(self, column: usize, is_given: bool) -> Result<(), Error> {
         let table = self.table();
-        let facts = &self.work.schema.facts[self.step.table].columns[column];
+        let facts = &self.facts().columns[column];
         if is_given && facts.supply == Supply::IdentityAlways {
             return Err(Error::ReadOnly(format!(
                 "{} of {} is always assigned by the database (GENERATED ALWAYS AS IDENTITY). Leave it out.",
@@ -256,8 +262,12 @@ impl<'a> StepContext<'a> {
             .violation(ConstraintKind::Trigger, Vec::new(), message)
     }
 
-    fn attempt(self) -> Attempt<'a> {
+    pub(super) fn attempt(self) -> Attempt<'a> {
         self.work.attempt_of(self.number)
+    }
+
+    pub(super) fn facts(self) -> &'a TableFacts {
+        &self.work.schema.facts[self.step.table]
     }
 
     pub(super) fn table(self) -> &'a Table {

@@ -345,6 +345,10 @@ async fn values_of_columns() {
     assert_eq!(facts(&schema, "u").columns[0].supply, S::Identity);
     let declared: Vec<&str> = facts_of.iter().map(|c| c.declared.as_str()).collect();
     assert_eq!(declared[6..], ["public.work_email", "public.money3"]);
+    let base: Vec<&str> = facts_of.iter().map(|c| c.base.as_str()).collect();
+    assert_eq!(base[6..], ["text", "numeric(12,2)"]);
+    let unmodified = facts_of[7].unmodified.as_deref();
+    assert_eq!(unmodified, Some(r#""pg_catalog"."numeric""#));
 }
 
 #[tokio::test(flavor = "multi_thread")]

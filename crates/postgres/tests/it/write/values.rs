@@ -3,7 +3,7 @@
 use highwater_odata::{PrimitiveType as T, Value};
 
 use super::serving::Served;
-use super::step::{insert, int, lex, text, update};
+use super::step::{delete, insert, int, lex, text, update, upsert};
 
 const SETUP: &str = r#"
     CREATE TYPE mood AS ENUM ('sad', 'so so');
@@ -183,7 +183,7 @@ async fn values_are_stored_exactly_or_refused() {
         (
             "code",
             text("abcd"),
-            "cannot be stored: value too long for type character varying(3).",
+            "The value of code is too long: the column holds 3 characters.",
         ),
         (
             "d",
@@ -270,6 +270,89 @@ async fn values_are_stored_exactly_or_refused() {
     );
 }
 
+/// What a type was declared with holds under domains and in arrays too, where PostgreSQL rounds and cuts off as silently.
+#[tokio::test]
+async fn what_does_not_fit_is_refused_under_domains_and_in_arrays() {
+    let served = Served::new(
+        "CREATE DOMAIN short AS varchar(3);
+         CREATE DOMAIN shorter AS short;
+         CREATE DOMAIN \"odd(9)\" AS varchar(3);
+         CREATE DOMAIN stamp AS timestamptz(0);
+         CREATE DOMAIN clock AS time(0);
+         CREATE DOMAIN days AS interval day;
+         CREATE DOMAIN hundreds AS numeric(5,-2);
+         CREATE DOMAIN cents AS numeric(5,2);
+         CREATE DOMAIN prices AS numeric(5,2)[];
+         CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, short short, shorter shorter, odd \"odd(9)\", stamp stamp,
+             clock clock, days days, plain_days interval day, hundreds hundreds, numbers numeric(5,2)[], prices prices, cents cents[],
+             names varchar(3)[], blanks char(3)[], stamps timestamp(0)[], zoned timetz(0), name name, letter \"char\");
+         CREATE TABLE k (id shorter PRIMARY KEY, a numeric(5,2)[]);",
+    )
+    .await;
+    for (column, kept, lost) in [
+        ("short", text("abc"), text("abc  ")),
+        ("shorter", text("ab "), text("abc ")),
+        ("odd", text("abc"), text("abc ")),
+        (
+            "stamp",
+            lex(T::DateTimeOffset, "2024-05-01T10:00:00.0Z"),
+            lex(T::DateTimeOffset, "2024-05-01T10:00:00.7Z"),
+        ),
+        (
+            "clock",
+            lex(T::TimeOfDay, "10:00:00"),
+            lex(T::TimeOfDay, "10:00:00.5"),
+        ),
+        ("days", lex(T::Duration, "P1D"), lex(T::Duration, "P1DT2H")),
+        ("plain_days", text("1 mon 2 days"), text("1 mon 02:00:00")),
+        ("days", text("1 mon"), text("1 mon 00:00:00.1234567")),
+        ("hundreds", lex(T::Decimal, "200"), lex(T::Decimal, "150")),
+        ("numbers", text("{1.5,NULL,NaN}"), text("{1.005}")),
+        ("prices", text("{{1.00},{2}}"), text("{1.5,1.005}")),
+        ("cents", text("{1.50}"), text("{1.005}")),
+        ("names", text("{abc,\"ab \"}"), text("{\"abc \"}")),
+        ("blanks", text("{a,\"abc \"}"), text("{abcd}")),
+        (
+            "stamps",
+            text("{2024-05-01 10:00:00}"),
+            text("{2024-05-01 10:00:00.7}"),
+        ),
+        ("zoned", text("10:00:00+02"), text("10:00:00.7+02")),
+        ("name", text(&"n".repeat(63)), text(&"n".repeat(64))),
+        ("letter", text("a"), text("ab")),
+    ] {
+        let done = served.done(insert("t").set(column, kept.clone())).await;
+        let id = done.strip_prefix("Created ").map(|id| id.parse().unwrap());
+        let id: i64 = id.unwrap_or_else(|| panic!("{column} {kept:?}: {done}"));
+        let before = served.content("t");
+        for step in [
+            insert("t").set(column, lost.clone()),
+            update("t", &[int(id)]).set(column, lost.clone()),
+        ] {
+            let found = served.done(step).await;
+            assert!(
+                found.starts_with(&format!("Type t({column}): The value of {column} ")),
+                "{column} {lost:?}: {found}"
+            );
+        }
+        assert_eq!(served.content("t"), before, "{column} {lost:?}");
+    }
+    // A key in a URL that no row can have creates none and finds none.
+    let wrong = [text("abc ")];
+    let refused = served.done(upsert("k", &wrong)).await;
+    assert!(refused.starts_with("Type k(id): "), "{refused}");
+    let array = served
+        .done(upsert("k", &[text("abc")]).set("a", text("{1.005}")))
+        .await;
+    assert_eq!(
+        array,
+        "Type k(a): The value of a cannot be stored exactly: the column is of the type numeric(5,2)[]."
+    );
+    served.sql("INSERT INTO k VALUES ('abc')");
+    assert_eq!(served.done(delete("k", &wrong)).await, "NotFound");
+    assert_eq!(served.content("k"), ["(abc,)"]);
+}
+
 /// Settings of the role or the database must not change what a value means.
 #[tokio::test]
 async fn settings_of_the_database_do_not_matter() {
@@ -340,8 +423,8 @@ async fn keys_of_many_types() {
         let condition = highwater_core::store::Condition::Matches(vec![tag]);
         for step in [
             update(table, &key).set("v", int(2)).when(condition),
-            super::step::upsert(table, &key).set("v", int(3)),
-            super::step::delete(table, &key),
+            upsert(table, &key).set("v", int(3)),
+            delete(table, &key),
         ] {
             let done = served.done(step.clone()).await;
             assert!(
