@@ -61,10 +61,13 @@ use crate::schema::{Capture, Kind, TableFacts, quote};
 
 /// The version of everything here. It grows with every change of what is captured; then tracking begins anew, but an older program leaves
 /// the work of a newer one alone.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 
 /// Keys that are longer, all together, are not logged; this leaves room for the rest of an entry of an index.
 const KEY_BYTES_MAX: usize = 2000;
+
+/// In any encoding of PostgreSQL.
+const BYTES_OF_CHARACTER_MAX: usize = 4;
 
 /// The `seq` of a record that says which key is gone, and never what was there.
 const POINTER: i64 = i64::MAX;
@@ -203,63 +206,85 @@ impl Target<'_> {
 
     /// The key of a row of a relation (or of `OLD`, `NEW`), as the history spells it.
     fn key_texts(&self, row: &str) -> Vec<String> {
-        let texts = self.facts.key.iter();
-        texts
-            .map(|k| format!("{row}.{}::text COLLATE \"C\"", quote(&k.name)))
-            .collect()
+        self.texts(|name| format!("{row}.{name}"))
+    }
+
+    /// The key of the only one of two rows that there is, or of both if they have the same.
+    fn key_texts_of_either(&self, one: &str, other: &str) -> Vec<String> {
+        self.texts(|name| format!("coalesce({one}.{name}, {other}.{name})"))
+    }
+
+    /// The texts of the values that `value` gives for the names of the key's columns.
+    fn texts(&self, value: impl Fn(&str) -> String) -> Vec<String> {
+        let lengths = self.lengths();
+        let texts = self.facts.key.iter().enumerate().map(|(position, k)| {
+            let (before, after) = self.columns[k.column].key_text();
+            // Not even if the column has just got another type may a text be too long for the index.
+            let length = lengths.as_ref().map_or(String::new(), |lengths| {
+                format!("::varchar({})", lengths[position])
+            });
+            let value = value(&quote(&k.name));
+            format!("{before}{value}{after}{length} COLLATE \"C\"")
+        });
+        texts.collect()
     }
 
     /// That a record of the history (`h`) has the key of a row.
     pub(crate) fn is_of(&self, row: &str) -> String {
-        let texts = self.key_texts(row);
         let equal = self
             .key_names()
-            .zip(&texts)
+            .zip(self.key_texts(row))
             .map(|(k, text)| format!("h.{k} = {text}"));
         equal.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// That two rows have the same key, for the history.
+    /// That two rows have the same key, for the history. Texts can be compared whatever types the columns have by now.
     fn same_key(&self, one: &str, other: &str) -> String {
-        let equal = self.facts.key.iter().map(|k| {
-            let name = quote(&k.name);
-            if is_exact(&self.columns[k.column]) {
-                format!("{one}.{name} = {other}.{name}")
-            } else {
-                format!("{one}.{name}::text COLLATE \"C\" = {other}.{name}::text COLLATE \"C\"")
-            }
-        });
+        let equal = self
+            .key_texts(one)
+            .into_iter()
+            .zip(self.key_texts(other))
+            .map(|(one, other)| format!("{one} = {other}"));
         equal.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// That there is no such row in an outer join.
+    /// That there is no such row in an outer join. (`IS NULL` would be true of a composite value whose fields are all `NULL`, too.)
     fn is_absent(&self, row: &str) -> String {
-        let key = &self.facts.key[0];
-        // A composite value is NULL already if all of its fields are.
-        let text = if is_exact(&self.columns[key.column]) {
-            ""
-        } else {
-            "::text"
-        };
-        format!("{row}.{}{text} IS NULL", quote(&key.name))
+        format!(
+            "{row}.{} IS NOT DISTINCT FROM NULL",
+            quote(&self.facts.key[0].name)
+        )
+    }
+
+    /// How many characters the text of each value of the key has at most; `None` if they could be too many for an entry of the index.
+    fn lengths(&self) -> Option<Vec<usize>> {
+        let lengths = self.facts.key.iter().map(|k| {
+            let declared = &self.facts.columns[k.column].declared;
+            match self.columns[k.column].family {
+                Family::Boolean | Family::Integer | Family::Float => Some(32),
+                Family::Uuid | Family::Date | Family::Time => Some(40),
+                Family::Timestamp | Family::TimestampTz => Some(40),
+                Family::Interval => Some(100),
+                Family::Text => modifiers(declared, "character varying")?.first().copied(),
+                // Digits on both sides of the point, the point and the sign.
+                Family::Numeric => Some(modifiers(declared, "numeric")?.iter().sum::<usize>() + 3),
+                Family::Bytea | Family::Other => None,
+            }
+        });
+        let lengths: Vec<usize> = lengths.collect::<Option<_>>()?;
+        (lengths.iter().sum::<usize>() <= KEY_BYTES_MAX / BYTES_OF_CHARACTER_MAX).then_some(lengths)
     }
 
     /// That the key of a row is too long for the index of the history; `None` if it cannot be. The index of the table itself takes
     /// 2,704 bytes, after compression and in the type's own form; ours is of text.
     fn is_too_long(&self, row: &str) -> Option<String> {
-        let long = self.facts.key.iter().filter(|k| {
-            let declared = &self.facts.columns[k.column].declared;
-            match self.columns[k.column].family {
-                Family::Text => length(declared).is_none_or(|n| n * 4 > KEY_BYTES_MAX),
-                Family::Numeric => length(declared).is_none_or(|n| n > KEY_BYTES_MAX),
-                Family::Bytea | Family::Other => true,
-                _ => false,
-            }
-        });
-        let bytes: Vec<String> = long
-            .map(|k| format!("octet_length({row}.{}::text)", quote(&k.name)))
-            .collect();
-        (!bytes.is_empty()).then(|| format!("{} > {KEY_BYTES_MAX}", bytes.join(" + ")))
+        if self.lengths().is_some() {
+            return None;
+        }
+        let texts = self.key_texts(row);
+        let bytes = texts.iter().map(|text| format!("octet_length({text})"));
+        let bytes = bytes.collect::<Vec<_>>().join(" + ");
+        Some(format!("{bytes} > {KEY_BYTES_MAX}"))
     }
 
     /// That the columns of the key still have their names.
@@ -295,6 +320,7 @@ impl Target<'_> {
             too_long,
             log,
             joins,
+            may_fail,
         } = function;
         let id = self.id;
         let log = match too_long {
@@ -315,17 +341,28 @@ impl Target<'_> {
             .settings()
             .map(|(k, v)| format!(" SET {k} = '{v}'"))
             .collect();
+        let (attempt, rescue) = match may_fail {
+            true => (
+                "    BEGIN\n",
+                format!(
+                    "    EXCEPTION WHEN OTHERS THEN
+        INSERT INTO highwater.lost(id) VALUES ({id});
+    END;\n"
+                ),
+            ),
+            false => ("", String::new()),
+        };
         let text = format!(
             "#variable_conflict use_variable
 DECLARE
     mine bigint;
     seq bigint;
 {declare}BEGIN
-{begin}    IF {}{} THEN
+{begin}{attempt}    IF {}{} THEN
         mine := pg_current_xact_id()::text::bigint;
         seq := pg_current_wal_insert_lsn() - '0/0';
 {log}    END IF;
-{}    RETURN NULL;
+{rescue}{}    RETURN NULL;
 END
 ",
             self.is_as_known(),
@@ -356,7 +393,7 @@ END
                 Family::TimestampTz => matches!(*setting, "DateStyle" | "TimeZone"),
                 Family::Interval => *setting == "IntervalStyle",
                 Family::Bytea => *setting == "bytea_output",
-                Family::Other => column.ty != "pg_catalog.jsonb",
+                Family::Other => column.ty != r#""pg_catalog"."jsonb""#,
             })
         })
     }
@@ -376,21 +413,17 @@ struct Function<'a> {
     log: &'a str,
     /// Whether it joins as many rows as a statement has changed.
     joins: bool,
+    /// Whether it could fail, which the application must not notice: then older links end.
+    may_fail: bool,
 }
 
-/// Whether values are equal exactly if their texts are, so that the type's own (and faster) equality will do.
-fn is_exact(column: &ColumnLayout) -> bool {
-    !column.coarse
-        && matches!(
-            column.family,
-            Family::Boolean | Family::Integer | Family::Text | Family::Uuid
-        )
-}
-
-/// The first number in the parentheses of a type.
-fn length(declared: &str) -> Option<usize> {
-    let (_, modifiers) = declared.split_once('(')?;
-    modifiers.split([',', ')']).next()?.trim().parse().ok()
+/// The numbers in the parentheses of a type; `None` if it is another type or has none.
+fn modifiers(declared: &str, name: &str) -> Option<Vec<usize>> {
+    let numbers = declared.strip_prefix(name)?.strip_prefix('(')?;
+    let numbers = numbers.strip_suffix(')')?.split(',');
+    numbers
+        .map(|number| number.trim().trim_start_matches('-').parse().ok())
+        .collect()
 }
 
 /// Quotes a string for SQL.

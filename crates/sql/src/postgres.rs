@@ -68,6 +68,16 @@ pub struct ColumnLayout {
 }
 
 impl ColumnLayout {
+    /// What stands around a value of a key to give its text, as the history spells it. The type's own output, whatever casts there are:
+    /// whoever owns a type can make a cast from it to `text`, at any time. (The output of `bpchar` shows the padding, which does not
+    /// count.)
+    pub fn key_text(&self) -> (&'static str, &'static str) {
+        match self.ty.as_str() {
+            r#""pg_catalog"."bpchar""# => ("rtrim(concat(", "), ' ')"),
+            _ => ("concat(", ")"),
+        }
+    }
+
     /// Whether the type is `real`.
     pub fn is_real(&self) -> bool {
         self.family == Family::Float && self.ty.ends_with("\"float4\"")

@@ -1,4 +1,8 @@
 //! Capture by row.
+//!
+//! An own version without a record is nothing special: the trigger of the statement that made it comes later. But if this transaction
+//! has altered the table, it may have rewritten it (`ALTER TABLE … SET UNLOGGED`), and then every version seems to be its own; nobody can
+//! tell which are, and the older links of the table end.
 
 use super::{Function, POINTER, Target};
 use crate::schema::{Capture, Kind};
@@ -9,16 +13,17 @@ pub(super) fn function(target: &Target<'_>) -> String {
     let old_key = target.key_texts("OLD").join(", ");
     let new_key = target.key_texts("NEW").join(", ");
     let record = target.record();
-    let image = image(target);
+    let (image, find_image) = image(target);
     let is_of_old = target.is_of("OLD");
     let (declare, correct_if, shared, noted) = if by_statement {
         (
-            format!("    state text := current_setting('highwater.t{id}', true);\n"),
+            format!("    state text := concat(current_setting('highwater.t{id}', true));\n"),
             "true".to_owned(),
             shared(id, &is_of_old),
+            // In any session, whatever it takes a backslash for.
             format!(
                 "            IF state <> '' AND strpos(state, '#') = 0 THEN
-                PERFORM set_config('highwater.t{id}', regexp_replace(state, '^[^,]*', '\\&#' || seq + 2), true);
+                PERFORM set_config('highwater.t{id}', regexp_replace(state, '^[^,]*', E'\\\\&#' || seq + 2), true);
             END IF;\n"
             ),
         )
@@ -37,7 +42,8 @@ pub(super) fn function(target: &Target<'_>) -> String {
     };
     let doubt = doubt(target);
     let declare = format!(
-        "{declare}    is_own boolean;
+        "{declare}    image text;
+    is_own boolean;
     is_gone boolean := TG_OP = 'DELETE';
     is_new boolean := TG_OP = 'INSERT';\n"
     );
@@ -48,10 +54,13 @@ pub(super) fn function(target: &Target<'_>) -> String {
         END IF;
         IF TG_OP <> 'INSERT' THEN
             is_own := highwater.is_own(OLD.xmin, mine);
-            IF is_own IS NULL AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old} AND h.seq < {POINTER}) THEN
+            IF is_own IS DISTINCT FROM false
+                AND (is_own IS NULL OR highwater.is_own((SELECT c.xmin FROM pg_class AS c WHERE c.oid = TG_RELID), mine) IS DISTINCT FROM false)
+                AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old} AND h.seq < {POINTER})
+            THEN
                 INSERT INTO highwater.lost(id) VALUES ({id});
             END IF;
-            IF NOT is_own THEN
+{find_image}            IF NOT is_own THEN
                 IF {correct_if} THEN
                     DELETE FROM highwater.history_{id} AS h WHERE h.xid = mine AND h.old IS NULL AND {is_of_old};
                 END IF;
@@ -76,9 +85,10 @@ pub(super) fn function(target: &Target<'_>) -> String {
             too_long: target
                 .is_too_long("OLD")
                 .zip(target.is_too_long("NEW"))
-                .map(|(old, new)| format!("coalesce({old}, false) OR coalesce({new}, false)")),
+                .map(|(old, new)| format!("{old} OR {new}")),
             log: &body,
             joins: false,
+            may_fail: false,
         },
     )
 }
@@ -92,14 +102,14 @@ fn shared(id: i32, is_of_old: &str) -> String {
                 AND NOT EXISTS (SELECT FROM highwater.history_{id} AS h WHERE h.xid = mine AND {is_of_old} AND h.seq < {POINTER}
                     AND (h.old IS NOT NULL OR strpos(state, '#') = 0 OR h.seq < substring(state FROM '#([0-9]+)')::bigint))
             THEN
-                state := set_config('highwater.t{id}', regexp_replace(state, '^([^,#!]*)!?', '\\1!'), true);\n"
+                state := set_config('highwater.t{id}', regexp_replace(state, '^([^,#!]*)!?', E'\\\\1!'), true);\n"
     )
 }
 
-/// The old version in the order of the columns of the table.
-fn image(target: &Target<'_>) -> String {
+/// The expression for the old version in the order of the columns of the table, and what has to be done before.
+fn image(target: &Target<'_>) -> (&'static str, String) {
     if target.facts.kind != Kind::Partitioned {
-        return "OLD::text".to_owned();
+        return ("concat(OLD)", String::new());
     }
     let known: Vec<String> = target
         .leaves
@@ -107,11 +117,18 @@ fn image(target: &Target<'_>) -> String {
         .filter(|leaf| leaf.is_in_order)
         .map(|leaf| leaf.relation.to_string())
         .collect();
-    format!(
-        "CASE WHEN TG_RELID = ANY ('{{{}}}'::oid[]) THEN OLD::text ELSE highwater.image({}, TG_RELID, OLD::text) END",
+    let find = format!(
+        "            IF NOT is_own OR is_gone THEN
+                IF TG_RELID = ANY ('{{{}}}'::oid[]) THEN
+                    image := concat(OLD);
+                ELSE
+                    EXECUTE 'SELECT concat(ROW(' || highwater.columns({}, '($1)') || '))' USING OLD INTO image;
+                END IF;
+            END IF;\n",
         known.join(","),
         target.facts.relation
-    )
+    );
+    ("image", find)
 }
 
 /// A partition that came after this function was made may have been filled before, which only its rows' creators know.

@@ -1,66 +1,65 @@
 //! Capture of `TRUNCATE`: every row is logged before it goes.
 //!
-//! The snapshot of a transaction that is not `READ COMMITTED` may miss rows that it truncates, row-level security may hide some, and to log
-//! a large table would take long where `TRUNCATE` is used because it does not: then the older links of the table end instead. So they do if
-//! somebody else is just altering the root of a partition that is truncated on its own, because without us that would not matter.
+//! What must hold: nothing is read but what is being truncated, because a lock on anything else could stop the application. Where rows cannot
+//! be logged, for whatever reason, the older links of the table end instead: the snapshot of a transaction that is not `READ COMMITTED` may
+//! miss rows that it truncates; row-level security may hide some; who tracks may have lost the right to read them; and to log a large
+//! table would take long where `TRUNCATE` is used because it does not.
 
 use super::{Function, Target, literal};
-use crate::schema::Kind;
 
 /// Tables that use more than this are not logged.
 const LOGGED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 pub(super) fn function(target: &Target<'_>) -> String {
     let (id, relation) = (target.id, target.facts.relation);
-    let (only, of_leaf) = if target.facts.kind == Kind::Partitioned {
-        // A row of a partition is selected through the root, which converts it.
-        (
-            "",
-            " WHERE o.tableoid IN (SELECT t.relid FROM pg_partition_tree($2) AS t)",
-        )
-    } else {
-        ("ONLY ", "")
-    };
-    // By number, because the table may have another name by now.
+    // Like any image, that of a partition's row has the order of the root's columns. It is a row without a type, to whose text nobody can
+    // make a cast.
     let log = format!(
-        "{} SELECT $1, $3 + row_number() OVER (), true, {}, (o.*)::text FROM {only}",
-        target.record(),
-        target.key_texts("o").join(", "),
+        "EXECUTE {} || columns || ')) FROM ONLY ' || leaf || ' AS o' USING mine, seq;",
+        literal(&format!(
+            "{} SELECT $1, $2 + row_number() OVER (), true, {}, concat(ROW(",
+            target.record(),
+            target.key_texts("o").join(", "),
+        )),
     );
-    let is_long = match target.is_too_long("o") {
+    let log = match target.is_too_long("o") {
         Some(is_too_long) => format!(
-            "                EXECUTE 'SELECT EXISTS (SELECT FROM {only}' || {relation}::oid::regclass || {} INTO is_long;
+            "EXECUTE 'SELECT EXISTS (SELECT FROM ONLY ' || leaf || {} INTO is_long;
                 IF is_long THEN
                     INSERT INTO highwater.lost(id) VALUES ({id});
-                    RETURN NULL;
-                END IF;\n",
+                ELSE
+                    {log}
+                END IF;",
             literal(&format!(" AS o WHERE {is_too_long})"))
         ),
-        None => String::new(),
+        None => log,
     };
     let body = format!(
-        "        IF current_setting('transaction_isolation') <> 'read committed' OR row_security_active({relation}::oid)
+        "        IF current_setting('transaction_isolation') <> 'read committed'
             OR (SELECT sum(pg_table_size(c.oid)) > {LOGGED_BYTES_MAX} FROM pg_class AS c
                 WHERE c.oid = TG_RELID OR c.oid IN (SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t)) THEN
             INSERT INTO highwater.lost(id) VALUES ({id});
         ELSE
-            BEGIN
-{is_long}                EXECUTE {} || {relation}::oid::regclass || ' AS o{of_leaf}' USING mine, TG_RELID, seq;
-            EXCEPTION WHEN undefined_table OR lock_not_available OR deadlock_detected THEN
-                INSERT INTO highwater.lost(id) VALUES ({id});
-            END;
+            columns := highwater.columns({relation}, 'o');
+            FOR leaf IN SELECT TG_RELID::regclass UNION SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t LOOP
+                IF row_security_active(leaf) THEN
+                    INSERT INTO highwater.lost(id) VALUES ({id});
+                END IF;
+                seq := pg_current_wal_insert_lsn() - '0/0';
+                {log}
+            END LOOP;
         END IF;\n",
-        literal(&log),
     );
     target.function(
         "truncate",
         &Function {
-            declare: "    is_long boolean;\n",
+            declare: "    columns text;\n    leaf regclass;\n    is_long boolean;\n",
             begin: "",
             only_if: None,
             too_long: None,
             log: &body,
             joins: false,
+            may_fail: true,
         },
     )
 }

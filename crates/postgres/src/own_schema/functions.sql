@@ -288,7 +288,7 @@ $highwater$;
 -- Ends the announcement of a statement, in all but the commonest case. The answer is NULL if its rows were captured one by one; else its
 -- transition tables have to be captured, after the removal of absences since the record of the number that is the answer.
 CREATE OR REPLACE FUNCTION highwater.statement_ends(id integer, letter text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $highwater$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
 DECLARE
     setting text := 'highwater.t' || id;
     state text := coalesce(current_setting(setting, true), '');
@@ -326,7 +326,8 @@ END
 $highwater$;
 
 -- Whether this transaction made a row version, asked when it changes that version again: it sees no other transaction's version before that
--- one has ended. NULL if it cannot be told. Numbers of subtransactions are greater than that of their transaction.
+-- one has ended. NULL if it cannot be told. Numbers of subtransactions are greater than that of their transaction. Of a version that
+-- is older than 2^31 transactions, "true" may be wrong: who asks must know what to do then.
 CREATE OR REPLACE FUNCTION highwater.is_own(version xid, mine bigint) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
 DECLARE
@@ -346,16 +347,9 @@ BEGIN
 END
 $highwater$;
 
--- The text of a partition's row in the order of the columns of the table that it belongs to.
-CREATE OR REPLACE FUNCTION highwater.image(root oid, leaf oid, version text) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
-DECLARE
-    columns text;
-    image text;
-BEGIN
-    SELECT string_agg('(r.version).' || quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
-    FROM pg_attribute AS a WHERE a.attrelid = root AND a.attnum > 0 AND NOT a.attisdropped;
-    EXECUTE format('SELECT ROW(%s)::text FROM (SELECT $1::%s AS version) AS r', columns, leaf::regclass) USING version INTO image;
-    RETURN image;
-END
+-- The columns of a row, in the order of those of the table.
+CREATE OR REPLACE FUNCTION highwater.columns(relation oid, version text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+    SELECT string_agg(version || '.' || quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $highwater$;

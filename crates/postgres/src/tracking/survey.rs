@@ -28,9 +28,10 @@ pub(super) struct Survey {
     pub(super) layouts: Layouts,
     /// Relations that this role may change.
     owned: HashSet<Oid>,
-    /// Relations with foreign-key actions on themselves: one statement changes its own rows twice, and by statement that cannot be
-    /// captured exactly.
-    trees: HashSet<Oid>,
+    /// Relations of which no statement can be captured as a whole: those with foreign-key actions on themselves, because one statement
+    /// changes its own rows twice; and all of a database that has procedural languages besides PL/pgSQL, because these can end a statement
+    /// before its own triggers are called (`spi_exec -count 1 "UPDATE … RETURNING …"` of PL/Tcl).
+    rows_only: HashSet<Oid>,
     /// By root.
     leaves: HashMap<Oid, Vec<Leaf>>,
 }
@@ -113,7 +114,7 @@ impl Survey {
             registered: Vec::new(),
             layouts: HashMap::new(),
             owned: owned(read, &relations).await?,
-            trees: trees(read).await?,
+            rows_only: rows_only(read).await?,
             leaves: leaves(read, &schema).await?,
             schema,
         };
@@ -267,7 +268,7 @@ impl Survey {
             id,
             facts,
             columns: &self.schema.layouts[position].columns,
-            capture: if self.trees.contains(&facts.relation) {
+            capture: if self.rows_only.contains(&facts.relation) {
                 Capture::Row
             } else {
                 facts.capture
@@ -323,9 +324,11 @@ async fn owned(read: &Transaction<'_>, relations: &[Oid]) -> Result<HashSet<Oid>
         .collect::<Result<_, _>>()?)
 }
 
-async fn trees(read: &Transaction<'_>) -> Result<HashSet<Oid>, Fault> {
+async fn rows_only(read: &Transaction<'_>) -> Result<HashSet<Oid>, Fault> {
     let sql = "SELECT k.conrelid FROM pg_constraint AS k \
-         WHERE k.contype = 'f' AND k.conrelid = k.confrelid AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))";
+         WHERE k.contype = 'f' AND k.conrelid = k.confrelid AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd')) \
+         UNION SELECT c.oid FROM pg_class AS c \
+         WHERE c.relkind = 'r' AND EXISTS (SELECT FROM pg_language AS l WHERE l.lanispl AND l.lanname <> 'plpgsql')";
     let rows = read.query_typed(sql, &[]).await?;
     Ok(rows
         .iter()

@@ -2,6 +2,7 @@
 //!
 //! `HIGHWATER_SEED=…` repeats one run of a random test, `HIGHWATER_ORACLE_RUNS=…` does another number of them.
 
+mod hostile;
 mod names;
 mod nodes;
 mod oracle;

@@ -75,9 +75,12 @@ impl<'a> Postgres<'a> {
     fn key_text(&self, sql: &mut Sql, table: usize, key: KeyOf<'_>, position: usize) {
         match key {
             KeyOf::Row(row) => {
-                sql.push("(");
-                self.column(sql, row, self.catalog.tables[table].key[position]);
-                sql.push(")::text COLLATE \"C\"");
+                let column = self.catalog.tables[table].key[position];
+                let (before, after) = self.layout(table, column).key_text();
+                sql.push(before);
+                self.column(sql, row, column);
+                sql.push(after);
+                sql.push(" COLLATE \"C\"");
             }
             KeyOf::Record(alias) => {
                 sql.push(alias);
@@ -371,9 +374,12 @@ impl<'a> Postgres<'a> {
             push_operator(sql, "=", self.operators(row.table, column));
             self.typed_key(sql, row.table, record, position);
             if self.layout(row.table, column).coarse {
-                sql.push(" AND (");
+                let (before, after) = self.layout(row.table, column).key_text();
+                sql.push(" AND ");
+                sql.push(before);
                 self.column(sql, row, column);
-                sql.push(")::text COLLATE \"C\" = ");
+                sql.push(after);
+                sql.push(" COLLATE \"C\" = ");
                 sql.push(record);
                 sql.push(".k");
                 sql.push_number(position as i64);

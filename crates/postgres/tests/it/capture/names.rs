@@ -94,7 +94,7 @@ fn keys() {
         ("bit varying", "'', '101'"),
         ("mood", "'sad', 'ok'"),
         ("posint", "1, 2"),
-        ("pair", "'(1,a)', '(2,\"b c\")', '(,)'"),
+        ("pair", "'(1,a)', '(2,\"b c\")', '(3,)', '(,)'"),
         ("oid", "1, 4294967295"),
         ("regclass", "'pg_class', 'pg_type'"),
         ("money", "1.5, -2"),
@@ -174,6 +174,30 @@ fn keys_that_are_too_long() {
             let verified = oracle.verify();
             assert!(verified.void > 0, "{ty}: {verified:?}");
         }
+    }
+}
+
+/// Each value of a key is short enough, and all together are not.
+#[test]
+fn keys_that_are_too_long_together() {
+    const LONG: &str = "(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 84) AS i)";
+    for (ty, count, value) in [
+        ("varchar(450)", 6, format!("left({LONG}, 440)")),
+        ("numeric(1000)", 4, "(repeat('7', 999))::numeric".to_owned()),
+    ] {
+        let columns: Vec<String> = (0..count).map(|i| format!("k{i} {ty}")).collect();
+        let names: Vec<String> = (0..count).map(|i| format!("k{i}")).collect();
+        let mut oracle = Oracle::new(&format!(
+            "CREATE TABLE t({}, v int, PRIMARY KEY ({}))",
+            columns.join(", "),
+            names.join(", ")
+        ));
+        let values = vec![value; count].join(", ");
+        oracle.run(&format!("INSERT INTO t VALUES ({values}, 1)"));
+        oracle.run("UPDATE t SET v = 2");
+        oracle.run("TRUNCATE t");
+        let verified = oracle.verify();
+        assert!(verified.void > 0, "{ty}: {verified:?}");
     }
 }
 
@@ -275,7 +299,9 @@ fn hostile_search_paths() {
 #[test]
 fn settings_of_writers() {
     let mut oracle = Oracle::new(
-        "CREATE TABLE t(id int PRIMARY KEY, \"a\\b\" text); INSERT INTO t VALUES (1, 'one'), (2, 'two')",
+        "CREATE TABLE t(id int PRIMARY KEY, \"a\\b\" text); INSERT INTO t VALUES (1, 'one'), (2, 'two');
+         CREATE FUNCTION f(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO t VALUES (7, 'seven'); UPDATE t SET \"a\\b\" = 'x' WHERE id = 2; DELETE FROM t WHERE id = 7; RETURN i; END $$",
     );
     oracle
         .session
@@ -283,6 +309,7 @@ fn settings_of_writers() {
         .unwrap();
     for sql in [
         "INSERT INTO t VALUES (3, 'x')",
+        "UPDATE t SET id = f(id) WHERE id = 1",
         "UPDATE t SET id = id + 10",
         "DELETE FROM t WHERE id = 11",
         "TRUNCATE t",

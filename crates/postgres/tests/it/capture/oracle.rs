@@ -141,9 +141,10 @@ impl Oracle {
     pub(crate) fn survey(&mut self) {
         let sql = "SELECT t.id, t.incarnation, format('%I.%I', t.schema_name, t.table_name), \
              (SELECT relkind = 'p' FROM pg_class WHERE oid = t.relation), \
-             (SELECT string_agg(format('t.%I::text', a.attname), ', ' ORDER BY k.position) \
+             (SELECT string_agg(format(CASE coalesce(nullif(y.typbasetype, 0), y.oid) WHEN 'bpchar'::regtype THEN 'rtrim(concat(t.%I))' \
+                    ELSE 'concat(t.%I)' END, a.attname), ', ' ORDER BY k.position) \
                 FROM pg_index AS i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, position) \
-                JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \
+                JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_type AS y ON y.oid = a.atttypid \
                 WHERE i.indrelid = t.relation AND i.indisprimary), \
              (SELECT string_agg('h.' || attname, ', ' ORDER BY attnum) FROM pg_attribute \
                 WHERE attrelid = format('highwater.history_%s', t.id)::regclass AND attname ~ '^k[0-9]+$') \
