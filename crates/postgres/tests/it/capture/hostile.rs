@@ -224,7 +224,7 @@ fn statements_that_are_cut_short() {
     }
     let mut oracle = Oracle::new(&format!(
         "{TABLE}; CREATE EXTENSION pltcl; CREATE FUNCTION f(int) RETURNS int LANGUAGE pltcl AS $$
-            if {{$1 == 3}} {{ spi_exec -count 1 \"UPDATE t SET v = 100 WHERE id = 3 RETURNING id\" }}; return $1 $$"
+            if {{$1 == 3}} {{ spi_exec -count 1 \"UPDATE t SET v = v + 100 WHERE id = 4 RETURNING id\" }}; return $1 $$"
     ));
     oracle.run("SELECT f(3)");
     oracle.run("UPDATE t SET v = 50 + f(id) WHERE id < 4");
