@@ -41,10 +41,40 @@ pub(crate) fn hidden(database: &str) -> String {
     shown
 }
 
+/// Names in libpq's `name=value` strings that such a string usually begins with.
+const KEYWORDS: [&str; 9] = [
+    "host", "hostaddr", "port", "dbname", "user", "password", "service", "sslmode", "options",
+];
+
+/// Whether a text looks like something else than a URL that names a database and may hold a password: a misspelled URL, one without its
+/// beginning (`user:password@host`), or a `name=value` string of libpq.
+pub(crate) fn may_be_held_by(database: &str) -> bool {
+    let lower = database.trim_start().to_ascii_lowercase();
+    let is_misspelled = ["postgres:", "postgresql:"]
+        .iter()
+        .any(|scheme| lower.starts_with(scheme));
+    let has_password = lower
+        .split("password")
+        .skip(1)
+        .any(|rest| rest.trim_start().starts_with('='));
+    let has_keyword = lower
+        .split_once('=')
+        .is_some_and(|(name, _)| KEYWORDS.contains(&name.trim_end()));
+    // The user's name has no slash; a path may have an @.
+    let has_login = lower
+        .rsplit_once('@')
+        .and_then(|(login, _)| login.split_once(':'))
+        .is_some_and(|(user, rest)| !user.contains('/') && !rest.starts_with("//"));
+    is_misspelled || has_password || has_keyword || has_login
+}
+
 /// A text that may quote what was typed, without the passwords that were typed.
 pub(crate) fn hidden_in(text: &str, typed: impl IntoIterator<Item = String>) -> String {
     typed.into_iter().fold(text.to_owned(), |text, argument| {
-        let shown = hidden(&argument);
+        let shown = match SCHEMES.iter().any(|scheme| argument.starts_with(scheme)) {
+            false if may_be_held_by(&argument) => "…".to_owned(),
+            _ => hidden(&argument),
+        };
         match shown == argument {
             true => text,
             false => text.replace(&argument, &shown),
@@ -84,6 +114,29 @@ mod tests {
             assert_eq!(hidden(url), expected);
             assert!(!hidden(url).contains("secret"));
         }
+    }
+
+    #[test]
+    fn what_may_hold_a_password_is_recognised() {
+        for (text, expected) in [
+            ("host=127.0.0.1 password=secret", true),
+            ("dbname = shop", true),
+            (" password = secret", true),
+            ("u:secret@127.0.0.1:40001/a", true),
+            ("postgres:/u:secret@h/d", true),
+            ("postgres:u:secret@h/d", true),
+            ("Postgres://u:secret@h/d", true),
+            ("u:sec://ret@h/d", true),
+            ("shop.sqlite", false),
+            ("C:/data/shop.sqlite", false),
+            ("dir/u:p@x.sqlite", false),
+            ("me@home.sqlite", false),
+            ("mysql://u:p@h/d", false),
+        ] {
+            assert_eq!(may_be_held_by(text), expected, "{text}");
+        }
+        let typed = ["status", "u:secret@h"].map(str::to_owned);
+        assert_eq!(hidden_in("no 'u:secret@h'", typed), "no '…'");
     }
 
     #[test]

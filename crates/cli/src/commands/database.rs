@@ -7,7 +7,7 @@ mod postgres;
 mod sqlite;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use highwater::core::store::StoreStatus;
@@ -83,6 +83,15 @@ impl Place {
             }
             let url = Secret(database.to_owned());
             return Ok(Place::Postgres { url, access });
+        }
+        // Not repeated either, as it may hold a password.
+        if password::may_be_held_by(database) && !Path::new(database).exists() {
+            return Err(Usage(
+                "the database is neither the path of a file that exists nor a URL that highwater knows; name a SQLite file, or write \
+                 postgres://USER@HOST:PORT/NAME with the password in PGPASSWORD or ~/.pgpass"
+                    .into(),
+            )
+            .into());
         }
         let scheme = database.split_once("://").map(|(scheme, _)| scheme);
         match scheme {

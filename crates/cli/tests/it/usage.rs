@@ -83,6 +83,33 @@ fn wrong_usage_is_exit_code_2() {
             &["inspect", "http://h/odata/A", "--database", "a.sqlite"],
             "put it in quotes",
         ),
+        (
+            &["status", "host=127.0.0.1 password=secret"],
+            "postgres://USER@HOST:PORT/NAME",
+        ),
+        (
+            &["status", "pwu:secret@127.0.0.1:40001/a"],
+            "postgres://USER@HOST:PORT/NAME",
+        ),
+        (
+            &["serve", "postgres:/pwu:secret@127.0.0.1:40001/a"],
+            "postgres://USER@HOST:PORT/NAME",
+        ),
+        (
+            &["track", "postgres:pwu:secret@127.0.0.1:40001/a", "--role"],
+            "a value is required",
+        ),
+        (
+            &["init", "pwu:secret@127.0.0.1/a", "--template", "sample"],
+            "postgres://USER@HOST:PORT/NAME",
+        ),
+        (
+            &[
+                "status",
+                "postgres:///a?host=127.0.0.1&user=pwu;password=secret",
+            ],
+            "Separate options by &",
+        ),
     ] {
         let outcome = lab.run(arguments);
         assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:?}");

@@ -42,6 +42,22 @@ const WITHOUT_EFFECT: [&str; 9] = [
     "sslsni",
 ];
 
+/// Variables of libpq that say where the server is or how to be sure of it, and cannot be followed: better an error than another server.
+const REFUSED_VARIABLES: [&str; 12] = [
+    "PGSERVICE",
+    "PGHOSTADDR",
+    "PGREQUIRESSL",
+    "PGREQUIREPEER",
+    "PGREQUIREAUTH",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLCERTMODE",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGLOADBALANCEHOSTS",
+    "PGGSSDELEGATION",
+];
+
 const PORT: u16 = 5432;
 /// Where distributions put the server's socket.
 const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
@@ -66,13 +82,15 @@ impl Environment<'_> {
 /// Options under libpq's names.
 pub(super) struct Options<'e> {
     parts: Parts,
+    /// Whether the URL says nothing of the port, so that a wrong one is the variable's.
+    is_port_of_environment: bool,
     environment: &'e Environment<'e>,
 }
 
 impl<'e> Options<'e> {
     /// # Errors
     ///
-    /// [`Error::Unsupported`] if the URL has an option that is not known.
+    /// [`Error::Unsupported`] if the URL has an option that is not known, or a variable is set that cannot be followed.
     pub(super) fn new(
         mut parts: Parts,
         environment: &'e Environment<'e>,
@@ -80,11 +98,26 @@ impl<'e> Options<'e> {
         for name in parts.keys() {
             let known = OPTIONS.iter().any(|(option, _)| option == name);
             if !known && !WITHOUT_EFFECT.contains(&name.as_str()) {
+                // Behind a password it may be the rest of that, after an & that was not escaped.
+                let what = if parts.contains_key("password") {
+                    "An option".to_owned()
+                } else {
+                    format!("The option \"{name}\"")
+                };
                 return Err(Error::Unsupported(format!(
-                    "The option \"{name}\" in the URL of the database is not supported. Leave it out."
+                    "{what} in the URL of the database is not supported. Leave it out."
                 )));
             }
         }
+        let set = |variable: &str| {
+            (environment.variable)(variable).is_some_and(|value| !value.is_empty())
+        };
+        if let Some(variable) = REFUSED_VARIABLES.into_iter().find(|variable| set(variable)) {
+            return Err(Error::Unsupported(format!(
+                "The variable {variable} is set, which is not supported. Unset it, and say in the URL of the database how to connect."
+            )));
+        }
+        let is_port_of_environment = !parts.contains_key("port");
         for (option, variable) in OPTIONS {
             if !parts.contains_key(option)
                 && let Some(value) = (environment.variable)(variable)
@@ -93,7 +126,11 @@ impl<'e> Options<'e> {
                 parts.insert(option.to_owned(), value);
             }
         }
-        Ok(Options { parts, environment })
+        Ok(Options {
+            parts,
+            is_port_of_environment,
+            environment,
+        })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
@@ -139,7 +176,7 @@ impl<'e> Options<'e> {
             None => Vec::new(),
             Some(ports) => ports
                 .split(',')
-                .map(port)
+                .map(|text| port(text).ok_or_else(|| self.wrong_port()))
                 .collect::<Result<Vec<u16>, _>>()?,
         };
         let port_of = |position: usize| match ports.len() {
@@ -175,6 +212,15 @@ impl<'e> Options<'e> {
         Ok(hosts)
     }
 
+    fn wrong_port(&self) -> String {
+        if self.is_port_of_environment {
+            return "PGPORT is not a number from 1 to 65535, or several with commas between them. Correct it.".to_owned();
+        }
+        // Not quoted: it may be a piece of a password that was not escaped.
+        "A port in the URL of the database is not a number from 1 to 65535. If it belongs to a password, write / as %2F and @ as %40 there."
+            .to_owned()
+    }
+
     fn security(&self) -> Result<Security, String> {
         let default_roots = self.in_home(".postgresql/root.crt");
         Security::new(&SecurityOptions {
@@ -207,14 +253,10 @@ impl<'e> Options<'e> {
     }
 }
 
-fn port(text: &str) -> Result<u16, String> {
+fn port(text: &str) -> Option<u16> {
     match text {
-        "" => Ok(PORT),
-        // Not quoted: it may be a piece of a password that was not escaped.
-        text => text.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-            "A port in the URL of the database is not a number from 1 to 65535. If it belongs to a password, write / as %2F and @ as %40 there."
-                .to_owned()
-        }),
+        "" => Some(PORT),
+        text => text.parse().ok().filter(|port| *port != 0),
     }
 }
 
@@ -313,6 +355,34 @@ mod tests {
             "verify-full",
         );
         check("postgres://a?sslnegotiation=direct", "sslnegotiation");
+    }
+
+    #[test]
+    fn variables_that_cannot_be_followed_are_refused() {
+        for (variable, value, expected) in [
+            ("PGPORT", "abc", Some("PGPORT is not a number")),
+            ("PGSERVICE", "shop", Some("PGSERVICE")),
+            ("PGSERVICE", "", None),
+            ("PGHOSTADDR", "127.0.0.1", Some("PGHOSTADDR")),
+        ] {
+            let refused = access("postgres://a", &[("USER", "eve"), (variable, value)]).err();
+            let refused = refused.map(|error| error.to_string());
+            match expected {
+                Some(part) => assert!(
+                    refused.as_ref().is_some_and(|r| r.contains(part)),
+                    "{variable}: {refused:?}"
+                ),
+                None => assert_eq!(refused, None),
+            }
+        }
+        let error = access("postgres://a:x/b", &[("PGPORT", "1")]).unwrap_err();
+        assert!(error.to_string().contains("in the URL"), "{error}");
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_not_quoted() {
+        let error = access("postgres://a/b?password=top&secret=1", &[]).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]

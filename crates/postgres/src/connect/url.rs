@@ -19,6 +19,12 @@ pub(super) fn parse(url: &str) -> Result<Parts, Error> {
         .or_else(|| url.strip_prefix("postgresql://"))
         .ok_or_else(|| refuse("The URL of a database begins with postgres:// or postgresql://."))?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // Else it would become a part of a name, and names are quoted in errors.
+    if rest.to_ascii_lowercase().contains("password=") {
+        return Err(refuse(
+            "The URL of the database has an option before its ?. Write the options behind it, as ?name=value&name=value.",
+        ));
+    }
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
     if database.contains('@') {
         return Err(refuse(
@@ -44,6 +50,11 @@ pub(super) fn parse(url: &str) -> Result<Parts, Error> {
         let (name, value) = option.split_once('=').ok_or_else(|| {
             refuse("An option in the URL of the database has no value. Write it as name=value.")
         })?;
+        if value.contains('=') {
+            return Err(refuse(
+                "An option in the URL of the database has a second =. Separate options by &, and write an = in a value as %3D.",
+            ));
+        }
         put(&mut parts, &decode(name)?, value)?;
     }
     Ok(parts)
@@ -88,6 +99,12 @@ fn put(parts: &mut Parts, name: &str, value: &str) -> Result<(), Error> {
 }
 
 fn decode(text: &str) -> Result<String, Error> {
+    let mut escapes = text.split('%').skip(1);
+    if !escapes.all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit())) {
+        return Err(refuse(
+            "A % in the URL of the database is not followed by two hexadecimal digits. Write a % itself as %25.",
+        ));
+    }
     match percent_decode_str(text).decode_utf8() {
         Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
         _ => Err(refuse(
@@ -147,6 +164,12 @@ mod tests {
             "postgres://[::1",
             "postgres://db/shop?sslmode",
             "postgres://ann:secret%ff@db/shop",
+            "postgres://ann:secret%zz@db/shop",
+            "postgres://ann:secret%@db/shop",
+            "postgres://db/shop%2",
+            "postgres:///shop?host=db&user=ann;password=secret",
+            "postgres:///shop;password=secret",
+            "postgres://db/shop?sslmode=require;Password=secret",
         ] {
             let error = parse(url).unwrap_err().to_string();
             assert!(
