@@ -6,6 +6,8 @@
 use highwater_core::{Error, Gone};
 use tokio_postgres::error::{DbError, SqlState};
 
+use crate::own_schema;
+
 /// What goes wrong inside a verb: PostgreSQL's own errors are translated at its end, where nobody asks for their code any more.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -41,7 +43,39 @@ impl Fault {
             Fault::Told(error) => error,
         }
     }
+
+    /// The error to tell of what Highwater does for itself, where no request could be another one.
+    pub(crate) fn tell_own(self) -> Error {
+        let code = match &self {
+            Fault::Postgres(error) => error.code().map_or("", SqlState::code),
+            Fault::Told(_) => "",
+        };
+        match code {
+            "57014" => Error::Unavailable(
+                "PostgreSQL stopped a statement that reads or changes the schema, because it took too long. Raise statement_timeout for the role \
+                 of the connection (`ALTER ROLE … SET statement_timeout`)."
+                    .into(),
+            ),
+            code if code.starts_with(RAISED) => Error::Unsupported(format!(
+                "The database refuses a change of its schema: {}. An event trigger may forbid it; disable that while the tracking begins or ends.",
+                self.message()
+            )),
+            _ => self.tell(),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Fault::Postgres(error) => error
+                .as_db_error()
+                .map_or_else(|| error.to_string(), |said| said.message().to_owned()),
+            Fault::Told(error) => error.to_string(),
+        }
+    }
 }
+
+/// What the codes of errors begin with that somebody's PL/pgSQL raises.
+const RAISED: &str = "P0";
 
 /// The error to tell for one of PostgreSQL.
 pub(crate) fn translate(error: &tokio_postgres::Error) -> Error {
@@ -105,6 +139,11 @@ fn translate_said(said: &DbError) -> Error {
         )),
         // The statement was made for a table that looks otherwise now: bind again.
         "42P01" | "42703" | "42704" | "3F000" => Error::SchemaChanged,
+        // Nobody else's functions are called by that name. The trigger functions of a table go with its tracking.
+        "42883" if message.contains("highwater.") => own_schema::damaged(message),
+        "0A000" if message.contains("during recovery") => Error::ReadOnly(
+            "This is a standby, which nothing can be written to. Write to the primary.".into(),
+        ),
         "0A000" if message.contains("cached plan must not change result type") => {
             Error::SchemaChanged
         }

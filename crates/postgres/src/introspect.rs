@@ -42,7 +42,7 @@ const VERSION_MIN: i32 = 130_000;
 /// [`Error::Unsupported`] if the server is too old, [`Error::Unavailable`] if a newer version of Highwater tracks the database, else what
 /// PostgreSQL reports.
 pub(crate) async fn load(client: &mut Client) -> Result<Schema, Error> {
-    load_alone(client).await.map_err(Fault::tell)
+    load_alone(client).await.map_err(Fault::tell_own)
 }
 
 async fn load_alone(client: &mut Client) -> Result<Schema, Fault> {
@@ -88,6 +88,7 @@ fn assemble(raw: &RawSchema, own: Own, signature: Signature) -> Schema {
     for relation in &raw.relations {
         if let Some(reason) = obstacle::to_serving(raw, relation) {
             left_out.push(LeftOut {
+                relation: relation.oid,
                 schema: relation.schema.clone(),
                 name: relation.name.clone(),
                 is_view: !matches!(relation.kind, 'r' | 'p'),

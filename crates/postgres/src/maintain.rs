@@ -10,7 +10,7 @@
 //! whether the tables are still of a format that this program knows, so any number of nodes of any version may try, none depends on
 //! another, and a pooler may stand between. Whoever dies leaves nothing behind.
 //! What is deliberately absent: a leader that is elected. Where nothing may be written (a standby, a role without the rights), nothing is
-//! done and nothing is complained of.
+//! done and nothing is complained of; a setting that forbids it is told.
 
 mod keys;
 mod prune;
@@ -75,6 +75,8 @@ struct Maintenance {
     pruned: prune::Pruned,
     /// Whether this role may maintain this database, as far as is known.
     is_able: bool,
+    /// Whether it was told that a setting forbids the maintenance.
+    is_forbidden: bool,
     schema_at: Instant,
     round_at: Instant,
 }
@@ -87,6 +89,7 @@ impl Default for Maintenance {
             quiet: tick::Quiet::default(),
             pruned: prune::Pruned::default(),
             is_able: false,
+            is_forbidden: false,
             schema_at: now,
             round_at: now,
         }
@@ -103,7 +106,11 @@ impl Maintenance {
             self.is_able = false;
             let schema = inner.current().await?;
             // Where nothing is tracked, there is nothing to look after.
-            self.is_able = schema.meta.is_some() && is_able(&inner.pool).await?;
+            if schema.meta.is_some() {
+                let ability = ability(&inner.pool).await?;
+                self.is_able = ability == Ability::Able;
+                self.tell_forbidden(ability == Ability::Forbidden);
+            }
         }
         if self.is_able {
             tick::record(&inner.pool, self.tick_spacing, &mut self.quiet).await?;
@@ -121,25 +128,47 @@ impl Maintenance {
         }
         Ok(())
     }
+
+    /// Says it once.
+    fn tell_forbidden(&mut self, is_forbidden: bool) {
+        if is_forbidden && !self.is_forbidden {
+            tracing::warn!(
+                "default_transaction_read_only is on for this role, so this service does not maintain the history: it prunes nothing and \
+                 records no tick; another service has to, or switch the setting off"
+            );
+        }
+        self.is_forbidden = is_forbidden;
+    }
 }
 
 /// Whether this role may maintain this database.
-async fn is_able(pool: &Arc<Pool>) -> Result<bool, Error> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ability {
+    Able,
+    /// A standby, or a role without the rights: others are meant to.
+    Unable,
+    /// It has the rights, and a setting that forbids all writing. The database could be written all the same, but whoever set that
+    /// wanted nothing to be written.
+    Forbidden,
+}
+
+async fn ability(pool: &Arc<Pool>) -> Result<Ability, Error> {
     let session = pool.live_session().await?;
-    let sql = "SELECT NOT pg_catalog.pg_is_in_recovery() AND pg_catalog.current_setting('transaction_read_only') = 'off' \
+    let sql = "SELECT pg_catalog.current_setting('transaction_read_only') = 'off', NOT pg_catalog.pg_is_in_recovery() \
         AND pg_catalog.has_table_privilege('highwater.tick', 'INSERT') AND pg_catalog.has_table_privilege('highwater.tick', 'DELETE') \
         AND pg_catalog.has_table_privilege('highwater.seal_key', 'INSERT') AND pg_catalog.has_table_privilege('highwater.meta', 'UPDATE') \
         AND pg_catalog.has_table_privilege('highwater.registered', 'UPDATE')";
-    let able = async {
-        session
-            .query_typed(sql, &[])
-            .await?
-            .first()
-            .map_or(Ok(false), |row| row.try_get(0))
+    let ability = async {
+        let row = session.query_typed_one(sql, &[]).await?;
+        Ok::<_, Fault>(match (row.try_get(0)?, row.try_get(1)?) {
+            (true, true) => Ability::Able,
+            (false, true) => Ability::Forbidden,
+            (_, false) => Ability::Unable,
+        })
     };
-    let able = able.await.map_err(|error| Fault::from(error).tell())?;
+    let ability = ability.await.map_err(Fault::tell)?;
     session.done();
-    Ok(able)
+    Ok(ability)
 }
 
 /// The kinds of steps. Who does one holds its advisory lock until the end of the transaction.

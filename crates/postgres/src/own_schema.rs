@@ -121,27 +121,15 @@ pub(crate) async fn state(client: &Transaction<'_>) -> Result<State, Fault> {
 
 /// As [`state`], for a program that knows this format.
 async fn state_for(client: &Transaction<'_>, known: i32) -> Result<State, Fault> {
-    // Not to_regnamespace(): a session that has waited for another one may still remember that there was none.
-    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'highwater'), \
-         EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-           WHERE n.nspname = 'highwater' AND c.relname = 'meta')";
-    let row = client.query_typed_one(sql, &[]).await?;
-    match (row.try_get(0)?, row.try_get(1)?) {
-        (false, _) => return Ok(State::Absent),
-        (true, false) => {
-            return Err(Error::Unsupported(
-                "The database has a schema highwater that is not Highwater's; rename it to have tables tracked.".into(),
-            )
-            .into());
-        }
-        (true, true) => {}
+    match shape(client).await? {
+        Shape::Absent => return Ok(State::Absent),
+        Shape::Foreign => return Err(foreign().into()),
+        Shape::Damaged => return Err(damaged("the table highwater.meta is missing").into()),
+        Shape::Whole => {}
     }
     let sql = "SELECT format, readable_by FROM highwater.meta";
     let Some(row) = client.query_typed_opt(sql, &[]).await? else {
-        return Err(Error::Unsupported(
-            "Highwater's table highwater.meta is empty. Untrack the database and track it again (old links end).".into(),
-        )
-        .into());
+        return Err(damaged("the table highwater.meta is empty").into());
     };
     let (format, readable_by): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
     if readable_by > known {
@@ -152,6 +140,77 @@ async fn state_for(client: &Transaction<'_>, known: i32) -> Result<State, Fault>
     } else {
         State::Current
     })
+}
+
+/// What the schema looks like from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Absent,
+    /// Somebody else's.
+    Foreign,
+    /// Ours, without what says its format.
+    Damaged,
+    Whole,
+}
+
+async fn shape(client: &Transaction<'_>) -> Result<Shape, Fault> {
+    // Not to_regnamespace(): a session that has waited for another one may still remember that there was none. One column suffices that no
+    // format will do without, and nobody else thinks of.
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'highwater'), \
+         coalesce(bool_or(c.relname = 'meta' AND a.attname = 'readable_by'), false), \
+         coalesce(bool_or(c.relname = 'registered' AND a.attname = 'incarnation'), false) \
+         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid \
+         WHERE n.nspname = 'highwater' AND c.relname IN ('meta', 'registered')";
+    let row = client.query_typed_one(sql, &[]).await?;
+    Ok(match (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?) {
+        (false, _, _) => Shape::Absent,
+        (true, true, _) => Shape::Whole,
+        (true, false, true) => Shape::Damaged,
+        (true, false, false) => Shape::Foreign,
+    })
+}
+
+fn foreign() -> Error {
+    Error::Unsupported(
+        "The database has a schema highwater that is not Highwater's; rename it to have tables tracked.".into(),
+    )
+}
+
+pub(crate) fn damaged(what: &str) -> Error {
+    Error::Corrupt(format!(
+        "Highwater's own schema in the database is damaged: {what}. Restore it from a backup, or remove it with `highwater untrack DATABASE \
+         --all` and track again (old links end)."
+    ))
+}
+
+/// Whether a fault may mean that something in the schema is missing or not as Highwater made it.
+pub(crate) fn is_damage(fault: &Fault) -> bool {
+    match fault {
+        Fault::Told(error) => matches!(error, Error::Corrupt(_)),
+        // Undefined or other columns, functions, tables, types.
+        Fault::Postgres(error) => error.code().is_some_and(|code| {
+            matches!(
+                code.code(),
+                "42703" | "42883" | "42P01" | "42704" | "42804" | "42809" | "42846"
+            )
+        }),
+    }
+}
+
+/// Removes the schema in whatever state it is, with the triggers that call its functions. The caller's transaction holds [`LOCK`].
+///
+/// # Errors
+///
+/// [`Error::Unsupported`] if it is somebody else's, else what PostgreSQL reports.
+pub(crate) async fn remove(write: &Transaction<'_>) -> Result<(), Fault> {
+    match shape(write).await? {
+        Shape::Absent => Ok(()),
+        Shape::Foreign => Err(foreign().into()),
+        Shape::Damaged | Shape::Whole => {
+            Ok(write.batch_execute("DROP SCHEMA highwater CASCADE").await?)
+        }
+    }
 }
 
 /// Whether tables can be read as they are.
@@ -217,19 +276,23 @@ pub(crate) async fn bring_up_to_date(
 async fn create(write: &Transaction<'_>) -> Result<(), Fault> {
     write.batch_execute(&create_script()).await?;
     write.batch_execute(&fill_script()).await?;
-    let sql = "SELECT string_agg(quote_ident(pubname), ', ' ORDER BY pubname) FROM pg_publication WHERE puballtables";
-    let names: Option<String> = write.query_typed_one(sql, &[]).await?.try_get(0)?;
+    let sql = format!("SELECT {PUBLICATIONS}");
+    let names: Option<String> = write.query_typed_one(&sql, &[]).await?.try_get(0)?;
     if let Some(names) = names {
         tracing::warn!("{}", published(&names));
     }
     Ok(())
 }
 
-/// What these publications of all tables do with Highwater's.
+/// SQL for the names of the publications that have a table of ours: by its name, by its schema, or because they have all.
+pub(crate) const PUBLICATIONS: &str = "(SELECT string_agg(DISTINCT quote_ident(p.pubname), ', ' ORDER BY quote_ident(p.pubname)) \
+     FROM pg_catalog.pg_publication_tables AS p WHERE p.schemaname = 'highwater')";
+
+/// What these publications do.
 pub(crate) fn published(names: &str) -> String {
     format!(
-        "Publications of all tables ({names}) publish Highwater's too: a subscriber that does not have those stops with an error, and one that \
-         has them gets old rows and the keys of links. Publish tables or schemas by name."
+        "Publications ({names}) publish Highwater's own tables: a subscriber that does not have those stops with an error, and one that has \
+         them gets old rows and the keys of links. Publish other tables or schemas by name."
     )
 }
 

@@ -143,6 +143,8 @@ pub(crate) enum Supply {
 /// Something in the database that is not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LeftOut {
+    /// Its oid.
+    pub(crate) relation: u32,
     pub(crate) schema: String,
     pub(crate) name: String,
     pub(crate) is_view: bool,

@@ -32,7 +32,7 @@ const RECORD_BYTES: f64 = 100.0;
 ///
 /// What PostgreSQL reports.
 pub(crate) async fn load(client: &mut Client) -> Result<StoreStatus, Error> {
-    load_alone(client).await.map_err(Fault::tell)
+    load_alone(client).await.map_err(Fault::tell_own)
 }
 
 async fn load_alone(client: &mut Client) -> Result<StoreStatus, Fault> {

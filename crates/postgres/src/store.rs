@@ -352,14 +352,14 @@ async fn load(pool: &Arc<Pool>, policy: &Policy, effort: Effort) -> Result<(Sche
     let mut session: Session = pool.live_session().await?;
     let outcome = match tracking::ensure(&mut session, policy, effort).await {
         Ok(outcome) => outcome,
-        Err(error @ Error::ReadOnly(_)) => {
-            tracing::warn!(%error, "nothing can be tracked; serving what is there");
-            Outcome::default()
-        }
+        Err(error @ Error::ReadOnly(_)) => excused(
+            &error,
+            effort,
+            "nothing can be tracked; serving what is there",
+        ),
         // The options were right once; what is there may be another schema now.
         Err(error @ Error::Unsupported(_)) if effort != Effort::Thorough => {
-            tracing::warn!(%error, "the tracking is left as it is");
-            Outcome::default()
+            excused(&error, effort, "the tracking is left as it is")
         }
         Err(error) => return Err(error),
     };
@@ -375,6 +375,18 @@ async fn load(pool: &Arc<Pool>, policy: &Policy, effort: Effort) -> Result<(Sche
         warn(&schema, policy);
     }
     Ok((schema, outcome.is_incomplete))
+}
+
+/// What comes of an effort that could do nothing: another one. Once is enough for everybody but who looks for more.
+fn excused(error: &Error, effort: Effort, what: &str) -> Outcome {
+    match effort {
+        Effort::Thorough | Effort::Short => tracing::warn!(%error, "{what}"),
+        Effort::Again | Effort::Glance => tracing::debug!(%error, "{what}"),
+    }
+    Outcome {
+        is_incomplete: true,
+        ..Outcome::default()
+    }
 }
 
 /// Tells what is not served, and what is not tracked although it should be.

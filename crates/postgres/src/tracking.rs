@@ -84,9 +84,9 @@ impl Effort {
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) ensured: Ensured,
-    /// What there is, if all was in order.
+    /// What there is, if all is in order.
     pub(crate) schema: Option<Schema>,
-    /// Whether a table resisted, so that another effort is worth it.
+    /// Whether something could be tracked and is not, for whatever reason, so that another effort is worth it.
     pub(crate) is_incomplete: bool,
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn ensure(
 ) -> Result<Outcome, Error> {
     ensure_now(client, policy, effort)
         .await
-        .map_err(Fault::tell)
+        .map_err(Fault::tell_own)
 }
 
 async fn ensure_now(
@@ -123,14 +123,21 @@ async fn ensure_now(
         }
         let steps = steps(&survey, policy);
         if steps.is_empty() && survey.is_identified {
+            sort(&mut outcome.ensured);
             outcome.schema = Some(survey.schema);
             return Ok(outcome);
         }
         if survey.is_absent || !survey.is_identified {
-            prepare(client, UPGRADES).await?;
-            continue;
+            match prepare(client, UPGRADES).await {
+                Ok(()) => continue,
+                Err(fault) if survey.is_absent => {
+                    excuse(fault, OWN_SCHEMA, matches!(policy, Policy::Only(_)), effort)?;
+                    break;
+                }
+                Err(fault) => return Err(fault),
+            }
         }
-        let mut has_changed = false;
+        let (mut has_changed, mut has_resisted) = (false, false);
         let mut patience = effort;
         for step in &steps {
             match carry_out(client, Task::Step(&survey, step), patience).await {
@@ -138,18 +145,21 @@ async fn ensure_now(
                 Ok(Done::Quietly) => {}
                 Ok(Done::Obsolete) => has_changed = true,
                 Err(fault) => {
-                    excuse(fault, &survey, step, policy, effort)?;
-                    outcome.is_incomplete = true;
+                    let (what, is_named) = subject(&survey, step, policy);
+                    excuse(fault, &what, is_named, effort)?;
+                    has_resisted = true;
                     patience = effort.after_resistance();
                 }
             }
         }
-        if !has_changed {
-            sort(&mut outcome.ensured);
-            return Ok(outcome);
+        if has_resisted && !has_changed {
+            break;
         }
+        // Looks again: what was done for one table may have changed what another one is.
     }
-    Err(Error::Busy("The tables of the database keep changing. Try again later.".into()).into())
+    outcome.is_incomplete = true;
+    sort(&mut outcome.ensured);
+    Ok(outcome)
 }
 
 /// Ends the tracking of the named tables, or of all. Returns the names of those that were tracked.
@@ -162,13 +172,34 @@ pub(crate) async fn untrack(
     client: &mut Client,
     tables: Option<&[String]>,
 ) -> Result<Vec<String>, Error> {
-    untrack_now(client, tables).await.map_err(Fault::tell)
+    untrack_now(client, tables).await.map_err(Fault::tell_own)
 }
 
 async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<Vec<String>, Fault> {
+    let fault = match untrack_in_order(client, tables).await {
+        Err(fault) if tables.is_none() && own_schema::is_damage(&fault) => fault,
+        done => return done,
+    };
+    let reason = fault.tell_own();
+    tracing::warn!(%reason, "Highwater's tables are damaged; they are removed as they are");
+    carry_out(client, Task::Remove, Effort::Thorough).await?;
+    Ok(Vec::new())
+}
+
+async fn untrack_in_order(
+    client: &mut Client,
+    tables: Option<&[String]>,
+) -> Result<Vec<String>, Fault> {
     let survey = survey(client).await?;
+    if survey.schema.in_recovery {
+        return Err(Error::ReadOnly(
+            "This is a standby, which nothing can be written to. Run the command on the primary; the standby follows."
+                .into(),
+        )
+        .into());
+    }
     for name in tables.unwrap_or_default() {
-        if !survey.registered.iter().any(|r| is_named(r, name)) {
+        if !survey.registered.iter().any(|r| goes_by(r, name)) {
             survey.find(name)?;
         }
     }
@@ -181,7 +212,7 @@ async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<V
     }
     let mut untracked = Vec::new();
     for registration in &survey.registered {
-        if tables.is_none_or(|names| names.iter().any(|name| is_named(registration, name))) {
+        if tables.is_none_or(|names| names.iter().any(|name| goes_by(registration, name))) {
             let step = Step::Forget(registration.id);
             carry_out(client, Task::Step(&survey, &step), Effort::Thorough).await?;
             untracked.push(registration.display());
@@ -195,7 +226,7 @@ async fn untrack_now(client: &mut Client, tables: Option<&[String]>) -> Result<V
     Ok(untracked)
 }
 
-fn is_named(registration: &Registration, name: &str) -> bool {
+fn goes_by(registration: &Registration, name: &str) -> bool {
     registration.display() == name
         || format!("{}.{}", registration.schema, registration.name) == name
 }
@@ -238,6 +269,20 @@ fn check_named(survey: &Survey, policy: &Policy) -> Result<(), Fault> {
 
 fn steps(survey: &Survey, policy: &Policy) -> Vec<Step> {
     let mut steps = Vec::new();
+    // Tables that are gone or have become a partition. First, because what is left of them is part of the layout of the partitioned table.
+    // One that this role may not read any more, or not serve for another reason, keeps its history: others may serve it.
+    let gone = survey.registered.iter().filter(|r| {
+        r.may_forget
+            && survey.position_of(r).is_none()
+            && !survey
+                .schema
+                .left_out
+                .iter()
+                .any(|l| l.relation == r.relation)
+    });
+    if survey.owns_schema {
+        steps.extend(gone.map(|r| Step::Forget(r.id)));
+    }
     for position in 0..survey.schema.facts.len() {
         let before = survey.registrations_of(position);
         if before.iter().any(|r| survey.is_in_order(position, r)) && before.len() == 1 {
@@ -255,17 +300,10 @@ fn steps(survey: &Survey, policy: &Policy) -> Vec<Step> {
             && (!ids.is_empty() || is_wanted(&survey.schema.facts[position], policy))
         {
             steps.push(Step::Track(position, ids));
-        } else if survey.may_change(position) {
+        } else if survey.may_change(position) && !survey.schema.facts[position].row_security {
+            // Row-level security is in the way of this role only.
             steps.extend(ids.into_iter().map(Step::Forget));
         }
-    }
-    // Tables that are gone, have become a partition, or are not served any more.
-    let gone = survey
-        .registered
-        .iter()
-        .filter(|r| r.may_forget && survey.position_of(r).is_none());
-    if survey.owns_schema {
-        steps.extend(gone.map(|r| Step::Forget(r.id)));
     }
     steps
 }
@@ -295,43 +333,41 @@ fn sort(ensured: &mut Ensured) {
     }
 }
 
-/// A table that resists does not keep the others from being tracked, unless somebody waits for it by name.
-fn excuse(
-    fault: Fault,
-    survey: &Survey,
-    step: &Step,
-    policy: &Policy,
-    effort: Effort,
-) -> Result<(), Fault> {
+const OWN_SCHEMA: &str = "the schema highwater";
+
+/// What a step is about, and whether somebody waits for it by name.
+fn subject(survey: &Survey, step: &Step, policy: &Policy) -> (String, bool) {
+    match step {
+        Step::Track(position, _) | Step::Extend(position, _) => {
+            let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
+            (format!("the table {}", survey.display(*position)), is_named)
+        }
+        Step::Forget(id) => {
+            let name = survey.registration(*id).map(Registration::display);
+            let name = name.unwrap_or_default();
+            (format!("what is left of the table {name}"), false)
+        }
+    }
+}
+
+/// What resists (the application has it locked, an event trigger forbids changes of the schema) does not keep the rest from being tracked
+/// and served, unless somebody waits for it by name.
+fn excuse(fault: Fault, what: &str, is_named: bool, effort: Effort) -> Result<(), Fault> {
     let Fault::Postgres(error) = &fault else {
         return Err(fault);
     };
     let Some(said) = error.as_db_error() else {
         return Err(fault);
     };
-    let (table, what) = match step {
-        Step::Track(position, _) | Step::Extend(position, _) => {
-            let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
-            if is_named && effort == Effort::Thorough {
-                return Err(fault);
-            }
-            (
-                survey.display(*position),
-                "the table cannot be tracked for now",
-            )
-        }
-        Step::Forget(id) => (
-            survey
-                .registration(*id)
-                .map_or_else(String::new, Registration::display),
-            "the remains of the table cannot be removed for now",
-        ),
-    };
     let reason = said.message();
+    if is_named && effort == Effort::Thorough {
+        return Err(fault);
+    }
     // Once is enough for everybody but who looks for more.
+    let told = "tracking cannot be brought in order for now; trying again later";
     match effort {
-        Effort::Thorough | Effort::Short => tracing::warn!(table, reason, "{what}"),
-        Effort::Again | Effort::Glance => tracing::debug!(table, reason, "{what}"),
+        Effort::Thorough | Effort::Short => tracing::warn!(what, reason, "{told}"),
+        Effort::Again | Effort::Glance => tracing::debug!(what, reason, "{told}"),
     }
     Ok(())
 }
@@ -378,6 +414,8 @@ enum Task<'t> {
     Prepare(&'t [Upgrade]),
     Step(&'t Survey, &'t Step),
     Finish,
+    /// Removes the schema in whatever state, and with it everything that depends on it.
+    Remove,
 }
 
 impl Task<'_> {
@@ -396,6 +434,10 @@ impl Task<'_> {
             }
             Task::Step(_, Step::Forget(id)) => install::forget(write, *id).await,
             Task::Finish => finish_in(write).await,
+            Task::Remove => {
+                own_schema::remove(write).await?;
+                Ok(Done::Yes)
+            }
         }
     }
 }

@@ -40,30 +40,28 @@ pub(super) async fn read<C: GenericClient + Sync>(
     if state != OwnSchema::Readable {
         return Ok(own);
     }
-    own.meta = meta(client).await?;
-    if own.meta.is_some() {
-        own.registered = registered(client).await?;
-    }
+    own.meta = Some(meta(client).await?);
+    own.registered = registered(client).await?;
     Ok(own)
 }
 
-async fn meta<C: GenericClient + Sync>(client: &C) -> Result<Option<Meta>, Fault> {
+async fn meta<C: GenericClient + Sync>(client: &C) -> Result<Meta, Fault> {
     let sql = "SELECT format, readable_by, epoch, identity, current_key FROM highwater.meta";
     let Some(row) = client.query_typed_opt(sql, &[]).await? else {
-        return Ok(None);
+        return Err(own_schema::damaged("the table highwater.meta is empty").into());
     };
     let (format, readable_by): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
     own_schema::check_format(format, readable_by)?;
     let keys = client
         .query_typed("SELECT id, secret FROM highwater.seal_key ORDER BY id", &[])
         .await?;
-    Ok(Some(Meta {
+    Ok(Meta {
         format,
         epoch: Epoch(row.try_get::<_, i64>(2)?.cast_unsigned()),
         identity: row.try_get(3)?,
         current_key: row.try_get::<_, i32>(4)?.cast_unsigned(),
         keys: keys.iter().map(seal_key).collect::<Result<_, Fault>>()?,
-    }))
+    })
 }
 
 fn seal_key(row: &Row) -> Result<SealKey, Fault> {

@@ -196,7 +196,8 @@ pub(super) async fn read_server<C: GenericClient + Sync>(
             coalesce((SELECT pg_has_role(h.nspowner, 'USAGE') FROM pg_namespace AS h WHERE h.nspname = 'highwater'),
                 has_database_privilege(current_database(), 'CREATE'))
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'highwater' AND c.relname IN ('meta', 'tracked_table')";
+        WHERE n.nspname = 'highwater' AND c.relname IN ('meta', 'tracked_table') AND EXISTS (SELECT FROM pg_attribute AS a
+            WHERE a.attrelid = c.oid AND a.attname = CASE c.relname WHEN 'meta' THEN 'readable_by' ELSE 'incarnation' END)";
     let row = client.query_typed_one(sql, &[]).await?;
     let exists: bool = row.try_get(2)?;
     Ok(Server {

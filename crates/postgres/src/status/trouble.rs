@@ -15,14 +15,16 @@ pub(super) async fn warnings<C: GenericClient + Sync>(
     client: &C,
     schema: &Schema,
 ) -> Result<Vec<String>, Fault> {
-    let row = client.query_typed_one(LOOK, &[]).await?;
+    let look = format!("{LOOK}, {}", own_schema::PUBLICATIONS);
+    let row = client.query_typed_one(&look, &[]).await?;
     let mut warnings = Vec::new();
     warnings.extend(identity(&row, schema)?);
     warnings.extend(maintenance(&row, schema)?);
     if !schema.in_recovery {
         warnings.extend(transactions(&row)?);
         warnings.extend(vacuum(&row)?);
-        let publications: Option<String> = row.try_get(9)?;
+        warnings.extend(read_only(&row)?);
+        let publications: Option<String> = row.try_get(10)?;
         warnings.extend(publications.map(|names| own_schema::published(&names)));
     }
     Ok(warnings)
@@ -41,8 +43,7 @@ const LOOK: &str = "
         (SELECT p.gid FROM pg_prepared_xacts AS p WHERE p.database = current_database() ORDER BY p.prepared LIMIT 1),
         (SELECT string_agg(s.slot_name, ', ' ORDER BY s.slot_name) FROM pg_replication_slots AS s
             WHERE NOT s.active AND (s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL)),
-        current_setting('autovacuum')::bool,
-        (SELECT string_agg(quote_ident(b.pubname), ', ' ORDER BY b.pubname) FROM pg_publication AS b WHERE b.puballtables)";
+        current_setting('autovacuum')::bool, current_setting('default_transaction_read_only')::bool";
 
 fn identity(row: &Row, schema: &Schema) -> Result<Option<String>, Fault> {
     let is_same: Option<bool> = row.try_get(0)?;
@@ -108,6 +109,15 @@ fn vacuum(row: &Row) -> Result<Option<String>, Fault> {
     let is_on: bool = row.try_get(8)?;
     Ok((!is_on).then(|| {
         "Autovacuum is switched off, so that pruned records keep their space; switch it on."
+            .to_owned()
+    }))
+}
+
+fn read_only(row: &Row) -> Result<Option<String>, Fault> {
+    let is_on: bool = row.try_get(9)?;
+    Ok(is_on.then(|| {
+        "default_transaction_read_only is on, so that a `highwater serve` with this role does no maintenance: nothing is pruned, no tick is \
+         recorded. Switch it off for the role, or keep another `highwater serve` running."
             .to_owned()
     }))
 }

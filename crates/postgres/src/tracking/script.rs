@@ -21,7 +21,9 @@ pub(crate) async fn print_sql(
     policy: &Policy,
     role: Option<&str>,
 ) -> Result<String, Error> {
-    print_now(client, policy, role).await.map_err(Fault::tell)
+    print_now(client, policy, role)
+        .await
+        .map_err(Fault::tell_own)
 }
 
 async fn print_now(

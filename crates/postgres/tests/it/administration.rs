@@ -1,5 +1,7 @@
 //! What operators see and do: tracking, its status, links that cannot be answered any more.
 
+mod damage;
+mod refusals;
 mod status;
 mod tracking;
 

@@ -50,7 +50,7 @@ async fn an_ordinary_role_sees_what_it_may_read() {
     assert_eq!(table(&schema, "open.e").relations.len(), 1);
 
     // Highwater's tables are there, but not for this role.
-    super::execute(&owner, "CREATE SCHEMA highwater; CREATE TABLE highwater.meta (); CREATE TABLE highwater.tracked_table ()").await;
+    super::execute(&owner, "CREATE SCHEMA highwater; CREATE TABLE highwater.meta (readable_by int); CREATE TABLE highwater.tracked_table (incarnation int)").await;
     let schema = load(&mut reader).await.unwrap();
     assert!(schema.meta.is_none());
     assert!(reason(table(&schema, "open.b")).contains("may not read the schema highwater"));

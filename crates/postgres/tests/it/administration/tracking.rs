@@ -98,6 +98,30 @@ async fn a_table_that_was_locked_when_it_was_noticed_is_tracked_soon() {
     }
 }
 
+/// What ends for the partition is a change for the partitioned table.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tracked_table_is_attached_while_a_service_runs() {
+    let database = Cluster::shared().database().unwrap();
+    database
+        .sql(
+            "CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10);
+             CREATE TABLE t2 (id int PRIMARY KEY, v text)",
+        )
+        .unwrap();
+    let store = PostgresStore::open(&database.url(), Options::default())
+        .await
+        .unwrap();
+    database
+        .sql("ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (20)")
+        .unwrap();
+    let catalog = store.catalog().await.unwrap();
+    let table = catalog.table(Some("public"), "t").unwrap();
+    assert!(matches!(
+        catalog.tables[table].tracking,
+        Tracking::Tracked { .. }
+    ));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_is_none_says_so() {
     let text = commands::describe_snapshot(&Snapshot(vec![1, 2]));
