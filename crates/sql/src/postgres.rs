@@ -46,7 +46,8 @@ use crate::text::{Param, Sql};
 pub struct TableLayout {
     /// Id of its history; `None` if it is not tracked.
     pub history: Option<i64>,
-    /// Whether the table has descendants whose rows are not its own, so that it is read with `ONLY`.
+    /// Whether it is read with `ONLY`: a table that is not partitioned, because the rows of tables that inherit from it are not its own. It
+    /// may get such tables at any time, also between two statements of one transaction.
     pub only: bool,
     /// One for each column of the catalog.
     pub columns: Vec<ColumnLayout>,

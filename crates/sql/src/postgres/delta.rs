@@ -57,7 +57,6 @@ pub fn delta(flavour: &Postgres<'_>, spec: &DeltaSpec<'_>) -> Result<(String, Ve
     let before = image(table, "b");
     let later = image(table, "m");
     let now = current(table);
-    let key = flavour.catalog.tables[table].key[0];
     let filter = spec.query.filter.as_ref();
 
     let mut sql = flavour.sql();
@@ -71,10 +70,8 @@ pub fn delta(flavour: &Postgres<'_>, spec: &DeltaSpec<'_>) -> Result<(String, Ve
         Ok(())
     };
     judge(&mut sql, before)?;
-    let exists_now = |sql: &mut Sql| {
-        flavour.column(sql, now, key);
-        sql.push(" IS NOT NULL");
-    };
+    // Not a column of the key: a composite value with a NULL in it `IS NOT NULL` is false.
+    let exists_now = |sql: &mut Sql| sql.push("t.tableoid IS NOT NULL");
     if flavour.as_of.is_some() {
         sql.push(", CASE WHEN n.seq IS NULL THEN ");
         exists_now(&mut sql);
@@ -127,7 +124,7 @@ pub fn delta(flavour: &Postgres<'_>, spec: &DeltaSpec<'_>) -> Result<(String, Ve
         flavour.parsed(&mut sql, table, "n.old");
         sql.push(" AS m ON true");
     }
-    sql.push(" LEFT JOIN LATERAL (SELECT t.* FROM ");
+    sql.push(" LEFT JOIN LATERAL (SELECT t.*, t.tableoid FROM ");
     flavour.rows(&mut sql, table);
     sql.push(" AS t WHERE NOT r.superseded AND ");
     flavour.same_key(&mut sql, now, "r");
