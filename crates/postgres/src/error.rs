@@ -138,7 +138,7 @@ fn translate_said(said: &DbError) -> Error {
             "The role of the service lacks a right: {message}. Grant it; highwater track --print-sql --role, run as the owner, shows what is needed."
         )),
         // The statement was made for a table that looks otherwise now: bind again.
-        "42P01" | "42703" | "42704" | "3F000" => Error::SchemaChanged,
+        "42P01" | "42703" | "42704" | "42809" | "3F000" => Error::SchemaChanged,
         // Nobody else's functions are called by that name. The trigger functions of a table go with its tracking.
         "42883" if message.contains("highwater.") => own_schema::damaged(message),
         "0A000" if message.contains("during recovery") => Error::ReadOnly(

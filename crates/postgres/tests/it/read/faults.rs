@@ -275,6 +275,8 @@ async fn a_verb_notices_a_change_of_its_own_tables() {
         "ALTER TABLE t ALTER COLUMN v TYPE text",
         "ALTER TABLE t RENAME COLUMN v TO x",
         "DROP TABLE t",
+        // It cannot be locked.
+        "CREATE MATERIALIZED VIEW t AS SELECT 1 AS id",
     ] {
         served.sql(change);
         let result = served
@@ -290,6 +292,7 @@ async fn a_verb_notices_a_change_of_its_own_tables() {
             assert!(result.is_ok(), "another table");
         }
     }
+    served.sql("DROP MATERIALIZED VIEW t");
     let now = served.store.catalog().await.unwrap();
     assert_eq!(now.table(Some("public"), "t"), None);
 }
