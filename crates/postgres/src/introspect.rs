@@ -6,7 +6,8 @@
 //! compared and remembered as a whole; a view of those columns can be served.
 //!
 //! What must hold: the catalog says *tracked* only if the table's `highwater.layout()` is what it was when tracking began; all is read
-//! in one transaction, by a fixed number of statements; the same state gives the same [`Catalog::version`] on every node. What is
+//! in one transaction, by a fixed number of statements; the same state gives the same [`Catalog::version`] on every node (a standby is another
+//! state). What is
 //! deliberately absent: any write ([`crate::tracking`]).
 
 mod key;
@@ -104,14 +105,15 @@ fn assemble(raw: &RawSchema, own: Own, signature: Signature) -> Schema {
     relations::add(&mut tables, &facts, raw);
     // The keys are left out: a rotation is no change of the schema.
     let identity = own.meta.as_ref().map(|m| (m.format, m.epoch, &m.identity));
-    let version = hash(&(&tables, &layouts, &facts, &left_out, identity));
+    let in_recovery = raw.server.in_recovery;
+    let version = hash(&(&tables, &layouts, &facts, &left_out, identity, in_recovery));
     Schema {
         catalog: Arc::new(Catalog { version, tables }),
         layouts,
         facts,
         left_out,
         meta: own.meta,
-        in_recovery: raw.server.in_recovery,
+        in_recovery,
         signature,
         letters: raw.server.letters.clone(),
     }

@@ -319,8 +319,13 @@ impl Inner {
             looked.again = is_incomplete.then(|| Again::after(effort, looked.again));
         }
         // A catalog with the same version says the same; whoever was bound to it need not be bound again.
-        if schema.catalog.version != self.schema().catalog.version {
+        let last = self.schema();
+        if schema.catalog.version != last.catalog.version {
             tracing::info!("the schema of the database has changed");
+            if schema.in_recovery != last.in_recovery {
+                // The idle connections may lead to the other server still.
+                self.pool.forget_idle();
+            }
             *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schema);
         }
         Ok(())

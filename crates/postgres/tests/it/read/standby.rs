@@ -98,3 +98,41 @@ async fn a_standby_serves_the_same_rounds_only_older() {
     assert_eq!(page.lines, ["1,'open'", "2,'e'", "3,'c'"]);
     assert!(hi.is_some(), "tracked again");
 }
+
+/// A service that is given several hosts goes on with whichever lets it in, as long as that is the only one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_goes_from_the_primary_to_a_standby_and_back() {
+    let options = highwater_throwaway::Options::new();
+    let primary = Cluster::start(&options).unwrap();
+    primary
+        .sql(
+            "postgres",
+            "CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1)",
+        )
+        .unwrap();
+    let replica = primary.standby(&options).unwrap();
+    let (one, other) = (primary.port(), replica.port());
+    let url = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres");
+    let store = PostgresStore::open(&url, Options::default()).await.unwrap();
+    store.maintain_once().await.unwrap();
+    let t = query(&store.catalog().await.unwrap(), "t");
+    let (_, lo, _) = read(&store, &t, None, None, limit(2)).await.unwrap();
+    let lo = lo.unwrap();
+    primary.sql("postgres", "INSERT INTO t VALUES (2)").unwrap();
+    store.maintain_once().await.unwrap();
+    replica.catch_up(&primary).unwrap();
+    primary.stop(highwater_throwaway::Stop::Fast).unwrap();
+    let (page, _, _) = read(&store, &t, None, None, limit(2)).await.unwrap();
+    assert_eq!(page.lines, ["1", "2"]);
+    let (page, _, _) = changes(&store, &t, &lo, None, None, limit(2))
+        .await
+        .unwrap();
+    assert_eq!(page.lines, ["2"]);
+    primary.start_again().unwrap();
+    replica.stop(highwater_throwaway::Stop::Fast).unwrap();
+    primary.sql("postgres", "INSERT INTO t VALUES (3)").unwrap();
+    let (page, _, _) = changes(&store, &t, &lo, None, None, limit(9))
+        .await
+        .unwrap();
+    assert_eq!(page.lines, ["2", "3"]);
+}
