@@ -18,7 +18,7 @@ use crate::error::Fault;
 use crate::guard::{self, Question, Seen, View};
 use crate::pool::Pool;
 use crate::read::{Memory, flavour};
-use crate::row::{RowShape, cell, truth};
+use crate::row::{RowShape, look_the_same, truth};
 use crate::schema::Schema;
 use crate::snapshot::Position;
 
@@ -236,8 +236,7 @@ impl<'q> Page<'q> {
             (false, true) => Verdict::Changed(after),
             (true, true) => {
                 for position in &self.compared {
-                    // The binary forms are canonical: values that look the same in a payload have the same bytes.
-                    if cell(row, IMAGES + position)? != cell(row, after + position)? {
+                    if !look_the_same(row, IMAGES + position, after + position)? {
                         return Ok(Verdict::Changed(after));
                     }
                 }

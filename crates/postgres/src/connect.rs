@@ -47,6 +47,15 @@ pub(crate) const OUTPUT_SETTINGS: [(&str, &str); 7] = [
     ("lc_monetary", "C"),
 ];
 
+/// Makes every connection of ours read texts, such as old images, as they were written. (What is written with [`OUTPUT_SETTINGS`] can be read
+/// in one way only, but for these.)
+const INPUT_SETTINGS: [(&str, &str); 1] = [("array_nulls", "on")];
+
+/// The settings of every connection of ours.
+pub(crate) fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OUTPUT_SETTINGS.into_iter().chain(INPUT_SETTINGS)
+}
+
 /// Where a database is and how to get in.
 #[derive(Clone)]
 pub struct Access {
@@ -130,7 +139,7 @@ impl Access {
         let client = self.open(told).await?;
         // To compile a statement takes longer than to run it, and few run twice.
         let mut settings = String::from("SET jit = off;");
-        for (name, value) in OUTPUT_SETTINGS {
+        for (name, value) in self::settings() {
             settings.push_str(&format!("SET {name} = '{value}';"));
         }
         client

@@ -13,7 +13,7 @@ use highwater_core::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
 
-use crate::connect::{Access, OUTPUT_SETTINGS};
+use crate::connect::{self, Access};
 
 /// How long a request waits for a lock of the application, such as that of `ALTER TABLE`.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl Pool {
     pub(crate) fn new(access: Access, connections: usize, statement_timeout: Duration) -> Pool {
         // To compile a statement takes longer than to run it, and no statement runs twice.
         let mut settings = String::from("SET LOCAL jit = off;");
-        for (name, value) in OUTPUT_SETTINGS {
+        for (name, value) in connect::settings() {
             settings.push_str(&format!("SET LOCAL {name} = '{value}';"));
         }
         for (name, timeout) in [

@@ -207,8 +207,8 @@ fn borrowed(family: Family, bytes: &[u8]) -> Option<ValueRef<'_>> {
             _ => return None,
         },
         (Family::Float, bytes) => match bytes.len() {
-            4 => ValueRef::Double(f32::from_be_bytes(bytes.try_into().ok()?).into()),
-            8 => ValueRef::Double(f64::from_be_bytes(bytes.try_into().ok()?)),
+            4 => ValueRef::Double(canonical(f32::from_be_bytes(bytes.try_into().ok()?).into())),
+            8 => ValueRef::Double(canonical(f64::from_be_bytes(bytes.try_into().ok()?))),
             _ => return None,
         },
         // A database whose encoding is SQL_ASCII may hold anything.
@@ -218,6 +218,31 @@ fn borrowed(family: Family, bytes: &[u8]) -> Option<ValueRef<'_>> {
         (Family::Bytea, bytes) => ValueRef::Binary(bytes),
         _ => return None,
     })
+}
+
+/// Whether two values of a row, which have one type, look the same in a payload. The binary forms are canonical, but for `NaN`: what
+/// PostgreSQL computes has other bits than what it reads from a text, such as an old image.
+///
+/// # Errors
+///
+/// If the row has no such columns.
+pub(crate) fn look_the_same(row: &Row, one: usize, other: usize) -> Result<bool, Fault> {
+    let (a, b) = (cell(row, one)?, cell(row, other)?);
+    Ok(a == b || (is_nan(row, one, a) && is_nan(row, other, b)))
+}
+
+fn is_nan(row: &Row, position: usize, cell: Cell<'_>) -> bool {
+    let ty = row.columns()[position].type_();
+    let is_float = matches!(*ty, Type::FLOAT4 | Type::FLOAT8);
+    is_float
+        && cell
+            .and_then(|bytes| borrowed(Family::Float, bytes))
+            .is_some_and(|value| matches!(value, ValueRef::Double(number) if number.is_nan()))
+}
+
+/// The number, in one form if it is none: entity tags are of the bits.
+fn canonical(number: f64) -> f64 {
+    if number.is_nan() { f64::NAN } else { number }
 }
 
 /// The double that looks like this number when it is written: the nearest one to a tenth is 0.10000000149011612.

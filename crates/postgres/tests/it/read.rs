@@ -3,6 +3,7 @@
 mod connect;
 mod encryption;
 mod faults;
+mod images;
 mod keys;
 mod middle;
 mod paging;
