@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use bytes::BytesMut;
 use highwater_core::link::{Reader, put_bytes};
-use highwater_core::{Cursor, Error, Gone};
+use highwater_core::{Error, Gone};
 use highwater_odata::Value;
 use highwater_sql::Param;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
@@ -165,7 +165,7 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Fault> {
 pub(crate) fn encode_cursor(
     row: &Row,
     positions: impl Iterator<Item = usize>,
-) -> Result<Cursor, Fault> {
+) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::new();
     let mut text = Vec::new();
     for position in positions {
@@ -184,7 +184,7 @@ pub(crate) fn encode_cursor(
         ))
         .into());
     }
-    Ok(Cursor(out))
+    Ok(out)
 }
 
 /// The opposite of [`encode_cursor`].
@@ -192,8 +192,8 @@ pub(crate) fn encode_cursor(
 /// # Errors
 ///
 /// [`Gone::Format`] if the cursor does not have this many values.
-pub(crate) fn decode_cursor(cursor: &Cursor, count: usize) -> Result<Vec<Param>, Gone> {
-    let mut reader = Reader(&cursor.0);
+pub(crate) fn decode_cursor(cursor: &[u8], count: usize) -> Result<Vec<Param>, Gone> {
+    let mut reader = Reader(cursor);
     let values: Option<Vec<Param>> = (0..count)
         .map(|_| {
             Some(match reader.byte()? {

@@ -33,10 +33,10 @@ use records::{is_newest_since, push_later, records_of};
 
 /// How long a request waits for a standby that has not yet seen what its link names.
 const STANDBY_PATIENCE: Duration = Duration::from_secs(3);
-/// Up to so many records after a snapshot, it is cheaper to look at all of them for every page than to look up every row of the page.
-const RECENT_RECORDS_MAX: i64 = 1_000;
 /// How often it looks again.
 const STANDBY_INTERVAL: Duration = Duration::from_millis(50);
+/// Up to so many records after a snapshot, it is cheaper to look at all of them for every page than to look up every row of the page.
+const RECENT_RECORDS_MAX: i64 = 1_000;
 
 /// What a verb needs to know before it reads.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use highwater_odata::ValueRef;
 use highwater_sql::Param;
 use highwater_sql::postgres::{self, Driver, PageSpec, Postgres, Visible};
 use tokio_postgres::{Client, RowStream};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bind::{Statement, decode_cursor, encode_cursor};
 use crate::error::Fault;
@@ -65,7 +66,7 @@ pub(crate) async fn read(
         lo: None,
         hi: hi.as_ref(),
     };
-    let page = Page::of(schema, params)?;
+    let page = Page::of(schema, params, is_tracked)?;
     // Nearly always a page shows what its transaction sees, so it need not wait for the guard to say so. A standby's first page does not.
     let is_now = hi.is_some() || !schema.in_recovery;
     let along = match is_now && !(query.count && page.is_first) && page.rows_max > 0 {
@@ -119,6 +120,8 @@ struct Page<'q> {
     shape: RowShape,
     /// Positions of the key columns in the statement's row.
     key: Vec<usize>,
+    /// What cursors end with ([`trackings`]).
+    trackings: Vec<u8>,
 }
 
 /// A page that was read.
@@ -131,8 +134,16 @@ struct PageEnd {
 }
 
 impl<'q> Page<'q> {
-    fn of(schema: &'q Schema, params: &'q ReadParams) -> Result<Page<'q>, Fault> {
+    fn of(schema: &'q Schema, params: &'q ReadParams, is_tracked: bool) -> Result<Page<'q>, Fault> {
         let query = &*params.query;
+        let trackings = match is_tracked {
+            true => trackings(schema, query),
+            false => Vec::new(),
+        };
+        let after = match &params.after {
+            Some(cursor) => Some(cursor.0.strip_suffix(&*trackings).ok_or(Gone::Recreated)?),
+            None => None,
+        };
         let relations = query.expand.iter().map(|expand| expand.relation);
         let shape = RowShape::new(
             &schema.catalog,
@@ -148,7 +159,7 @@ impl<'q> Page<'q> {
             schema,
             query,
             limit: params.limit,
-            place: Place::of(schema, query, params.after.as_ref())?,
+            place: Place::of(schema, query, after)?,
             is_first: params.after.is_none(),
             top,
             rows_max: params.limit.rows.min(top),
@@ -156,6 +167,7 @@ impl<'q> Page<'q> {
                 .map(|column| query.order.len() + shape.position(*column))
                 .collect(),
             shape,
+            trackings,
         })
     }
 
@@ -300,13 +312,15 @@ impl<'q> Page<'q> {
     }
 
     fn cursor(&self, row: &tokio_postgres::Row, shown: u64) -> Result<Cursor, Fault> {
+        let mut cursor = Vec::new();
         if self.key.is_empty() {
-            let mut cursor = Vec::new();
             put_uint(&mut cursor, self.place.offset + shown);
-            return Ok(Cursor(cursor));
+        } else {
+            let order = 0..self.query.order.len();
+            cursor = encode_cursor(row, order.chain(self.key.iter().copied()))?;
         }
-        let order = 0..self.query.order.len();
-        encode_cursor(row, order.chain(self.key.iter().copied()))
+        cursor.extend_from_slice(&self.trackings);
+        Ok(Cursor(cursor))
     }
 }
 
@@ -359,7 +373,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(schema: &Schema, query: &Query, cursor: Option<&Cursor>) -> Result<Place, Gone> {
+    fn of(schema: &Schema, query: &Query, cursor: Option<&[u8]>) -> Result<Place, Gone> {
         let Some(cursor) = cursor else {
             return Ok(Place {
                 after: None,
@@ -369,7 +383,7 @@ impl Place {
         let key = &schema.catalog.tables[query.table].key;
         if key.is_empty() {
             // Rows without a key have no other place than their number.
-            let mut reader = Reader(&cursor.0);
+            let mut reader = Reader(cursor);
             let offset = reader.uint().filter(|_| reader.0.is_empty());
             return Ok(Place {
                 after: None,
@@ -382,6 +396,22 @@ impl Place {
             offset: 0,
         })
     }
+}
+
+/// Tells the trackings of related tables from others. A link names that of its own table only; if another one began anew between two pages,
+/// its history does not reach back to the snapshot. Empty if there are no related tables.
+fn trackings(schema: &Schema, query: &Query) -> Vec<u8> {
+    let mut related = query.tables(&schema.catalog);
+    related.remove(&query.table);
+    if related.is_empty() {
+        return Vec::new();
+    }
+    let tracked = related
+        .iter()
+        .filter_map(|table| schema.facts[*table].tracked.as_ref());
+    let mut incarnations: Vec<[u8; 8]> = tracked.map(|t| t.incarnation.to_be_bytes()).collect();
+    incarnations.sort_unstable();
+    xxh3_64(incarnations.as_flattened()).to_be_bytes().to_vec()
 }
 
 /// Writes SQL over the state at a snapshot (`None`: what the transaction sees).

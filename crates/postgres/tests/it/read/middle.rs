@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use highwater_core::{Error, Query, Snapshot, Store as _};
+use highwater_core::{Error, Gone, Query, Snapshot, Store as _};
 use highwater_throwaway::Session;
 
-use super::serving::{Lines, Served, limit};
+use super::serving::{Lines, Served, expand, limit};
 
 /// Keeps the first statement that looks into the histories from being planned. It has its snapshot by then.
 fn hold_looks(served: &Served, session: &mut Session) {
@@ -93,4 +93,31 @@ async fn tables_that_inherit_between_the_statements_of_a_page() {
         .await
         .unwrap();
     assert_eq!((page.count, page.lines), (Some(1), vec!["1,1".to_owned()]));
+}
+
+/// A link names the tracking of its own table only, but the page needs the history of all of its tables.
+#[tokio::test]
+async fn a_related_table_is_tracked_anew_between_two_pages() {
+    let served = Served::new(
+        "CREATE TABLE o (id int PRIMARY KEY); INSERT INTO o VALUES (1), (2);
+         CREATE TABLE l (id int PRIMARY KEY, o int REFERENCES o, v int); INSERT INTO l VALUES (1, 1, 1), (2, 2, 1);",
+    )
+    .await;
+    let catalog = served.store.catalog().await.unwrap();
+    let mut query = served.query("o").await;
+    query.expand = vec![expand(&catalog, "o", "l")];
+    let (page, hi, next) = served.read(&query, None, None, limit(1)).await.unwrap();
+    assert_eq!(page.lines, ["1 0[(1,1,1)]"]);
+    served.sql("UPDATE l SET v = 2");
+    let (page, _, _) = served
+        .read(&query, hi.clone(), next.clone(), limit(1))
+        .await
+        .unwrap();
+    assert_eq!(page.lines, ["2 0[(2,2,1)]"]);
+    served.sql("ALTER TABLE l ADD c int; ALTER TABLE l DROP c");
+    let page = served.read(&query, hi, next, limit(1)).await;
+    assert!(
+        matches!(page, Err(Error::Gone(Gone::Recreated))),
+        "{page:?}"
+    );
 }
