@@ -21,6 +21,8 @@ pub struct Ensured {
     pub tracked: Vec<String>,
     /// Tables whose tracking began anew, because their schema or their triggers had changed: old links are void.
     pub renewed: Vec<String>,
+    /// Partitioned tables whose new partitions were taken in: links hold.
+    pub extended: Vec<String>,
     /// Tables whose tracking ended, because they are gone or cannot be tracked any more.
     pub forgotten: Vec<String>,
 }

@@ -2,11 +2,11 @@
 //!
 //! What must hold: nothing here needs a running service, and a running service notices what was done without being told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_core::store::StoreStatus;
+use highwater_core::store::{StoreStatus, TableStatus};
 use highwater_core::tracking::{Ensured, Policy};
 use highwater_core::{Epoch, Error, Gone, SealKey, Snapshot};
 
@@ -73,6 +73,17 @@ pub async fn print_sql(url: &str, policy: &Policy, role: Option<&str>) -> Result
 pub async fn status(url: &str) -> Result<StoreStatus, Error> {
     let mut client = Access::parse(url)?.connect().await?;
     status::load(&mut client).await
+}
+
+/// Each table, with the reason if it is not tracked; nothing is said of the histories.
+///
+/// # Errors
+///
+/// As [`track`].
+pub async fn tables(url: &str) -> Result<Vec<TableStatus>, Error> {
+    let mut client = Access::parse(url)?.connect().await?;
+    let schema = introspect::load(&mut client).await?;
+    Ok(status::tables(&schema, &HashMap::new()))
 }
 
 /// Identity and keys; `None` if nothing in the database was ever tracked.

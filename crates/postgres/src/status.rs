@@ -60,6 +60,15 @@ async fn status<C: GenericClient + Sync>(
     } else {
         (HashMap::new(), Vec::new())
     };
+    Ok(StoreStatus {
+        epoch: schema.meta.as_ref().map(|meta| meta.epoch),
+        warnings,
+        tables: tables(schema, &histories),
+    })
+}
+
+/// What there is to say of each table, as far as these histories tell it.
+pub(crate) fn tables(schema: &Schema, histories: &HashMap<i64, History>) -> Vec<TableStatus> {
     let tables = schema.catalog.tables.iter().zip(&schema.facts);
     let mut tables: Vec<TableStatus> = tables
         .map(|(table, facts)| {
@@ -71,11 +80,7 @@ async fn status<C: GenericClient + Sync>(
         })
         .collect();
     tables.extend(schema.left_out.iter().map(left_out_status));
-    Ok(StoreStatus {
-        epoch: schema.meta.as_ref().map(|meta| meta.epoch),
-        warnings,
-        tables,
-    })
+    tables
 }
 
 fn table_status(table: &Table, facts: &TableFacts, history: Option<&History>) -> TableStatus {
@@ -107,7 +112,7 @@ fn left_out_status(left_out: &LeftOut) -> TableStatus {
 
 /// A table's history.
 #[derive(Debug, Default)]
-struct History {
+pub(crate) struct History {
     rows: u64,
     is_estimated: bool,
     /// With indexes and everything.

@@ -459,6 +459,10 @@ fn tell(ensured: &Ensured) {
             &ensured.renewed,
             "the schema has changed; tracking began anew",
         ),
+        (
+            &ensured.extended,
+            "new partitions are tracked too; links go on",
+        ),
         (&ensured.forgotten, "tracking ended"),
     ] {
         for table in tables {

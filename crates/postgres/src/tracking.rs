@@ -142,7 +142,7 @@ async fn ensure_now(
         for step in &steps {
             match carry_out(client, Task::Step(&survey, step), patience).await {
                 Ok(Done::Yes) => note(&mut outcome.ensured, &survey, step),
-                Ok(Done::Quietly) => {}
+                Ok(Done::Quietly) => note_quiet(&mut outcome.ensured, &survey, step),
                 Ok(Done::Obsolete) => has_changed = true,
                 Err(fault) => {
                     let (what, is_named) = subject(&survey, step, policy);
@@ -322,10 +322,18 @@ fn note(ensured: &mut Ensured, survey: &Survey, step: &Step) {
     }
 }
 
+/// What has no effect on any link.
+fn note_quiet(ensured: &mut Ensured, survey: &Survey, step: &Step) {
+    if let Step::Extend(position, _) = step {
+        ensured.extended.push(survey.display(*position));
+    }
+}
+
 fn sort(ensured: &mut Ensured) {
     for list in [
         &mut ensured.tracked,
         &mut ensured.renewed,
+        &mut ensured.extended,
         &mut ensured.forgotten,
     ] {
         list.sort();

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use highwater::core::store::StoreStatus;
+use highwater::core::store::{StoreStatus, TableStatus};
 use highwater::core::tracking::{Ensured, Policy};
 use highwater::core::{Epoch, Gone, KeyRing, Snapshot};
 use highwater::postgres::Access;
@@ -40,6 +40,9 @@ pub(crate) struct Secret(String);
 pub(super) trait Administration {
     /// What an operator wants to know of each table.
     fn status(&mut self) -> anyhow::Result<StoreStatus>;
+
+    /// Each table, with the reason if it is not tracked. What is said of histories may be missing.
+    fn tables(&mut self) -> anyhow::Result<Vec<TableStatus>>;
 
     /// Tracks tables.
     fn track(&mut self, policy: &Policy) -> anyhow::Result<Ensured>;

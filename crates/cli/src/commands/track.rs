@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use anyhow::anyhow;
 use highwater::core::tracking::Policy;
 
 use super::database::Place;
@@ -21,7 +22,9 @@ pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
         out.write_all(script.as_bytes())?;
         return Ok(());
     }
-    let ensured = place.administer()?.track(&policy)?;
+    let mut database = place.administer()?;
+    let ensured = database.track(&policy)?;
+    let mut has_changed = false;
     for (names, what) in [
         (&ensured.tracked, "tracked from now on"),
         (
@@ -29,21 +32,49 @@ pub(crate) fn track(args: &Track) -> anyhow::Result<()> {
             "tracked anew, because the table or the database is not what it was: older links are answered 410 Gone",
         ),
         (
+            &ensured.extended,
+            "its new partitions are tracked from now on; links go on",
+        ),
+        (
             &ensured.forgotten,
-            "not there any more: its history was removed",
+            "gone, or not to be tracked any more: its history was removed",
         ),
     ] {
         for name in names {
             writeln!(out, "{name}: {what}")?;
+            has_changed = true;
         }
     }
-    if ensured.tracked.is_empty() && ensured.renewed.is_empty() && ensured.forgotten.is_empty() {
+    let mut asked = database.tables()?;
+    asked.retain(|table| !table.is_view && is_asked_for(&table.name, &args.tables));
+    let is_any_tracked = asked.iter().any(|table| table.untracked_because.is_none());
+    if asked.is_empty() && !has_changed {
+        writeln!(out, "nothing to do: the database has no tables")?;
+    } else if is_any_tracked && !has_changed {
         writeln!(
             out,
-            "nothing to do: what was asked for, and this user can track, is tracked already (`highwater status` tells of each table)"
+            "nothing to do: what was asked for and can be tracked is tracked already"
         )?;
     }
+    for table in &asked {
+        if let Some(reason) = &table.untracked_because {
+            writeln!(out, "{}: not tracked. {reason}", table.name)?;
+        }
+    }
+    if !asked.is_empty() && !is_any_tracked {
+        return Err(anyhow!(
+            "none of the tables is tracked; the reasons are above, and `highwater status` repeats them"
+        ));
+    }
     Ok(())
+}
+
+/// Whether a table is one of those that were named, if any were.
+fn is_asked_for(name: &str, named: &[String]) -> bool {
+    named.is_empty()
+        || named
+            .iter()
+            .any(|named| named == name || named.strip_prefix("public.") == Some(name))
 }
 
 pub(crate) fn untrack(args: &Untrack) -> anyhow::Result<()> {

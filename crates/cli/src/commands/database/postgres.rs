@@ -1,7 +1,7 @@
 //! A PostgreSQL database that operators look after: a connection for each task.
 
 use anyhow::anyhow;
-use highwater::core::store::StoreStatus;
+use highwater::core::store::{StoreStatus, TableStatus};
 use highwater::core::tracking::{Ensured, Policy};
 use highwater::core::{Gone, KeyRing, Snapshot};
 use highwater::postgres::admin;
@@ -28,6 +28,10 @@ impl Postgres {
 impl Administration for Postgres {
     fn status(&mut self) -> anyhow::Result<StoreStatus> {
         Ok(self.runtime.block_on(admin::status(&self.url))?)
+    }
+
+    fn tables(&mut self) -> anyhow::Result<Vec<TableStatus>> {
+        Ok(self.runtime.block_on(admin::tables(&self.url))?)
     }
 
     fn track(&mut self, policy: &Policy) -> anyhow::Result<Ensured> {

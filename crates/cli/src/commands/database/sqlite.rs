@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use highwater::core::store::StoreStatus;
+use highwater::core::store::{StoreStatus, TableStatus};
 use highwater::core::tracking::{Ensured, Policy};
 use highwater::core::{Gone, Snapshot};
 use highwater::sqlite::failure::Failure;
@@ -62,6 +62,10 @@ impl Sqlite {
 impl Administration for Sqlite {
     fn status(&mut self) -> anyhow::Result<StoreStatus> {
         self.explained(|connection| status::load(connection, &introspect::load(connection)?))
+    }
+
+    fn tables(&mut self) -> anyhow::Result<Vec<TableStatus>> {
+        Ok(self.status()?.tables)
     }
 
     fn track(&mut self, policy: &Policy) -> anyhow::Result<Ensured> {

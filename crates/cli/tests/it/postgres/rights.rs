@@ -205,3 +205,64 @@ fn a_node_that_is_older_than_the_tables_says_so() {
         .unwrap();
     assert_eq!(serving.get(&link).0, 200);
 }
+
+/// Nobody is told that all is well while nothing is tracked.
+#[test]
+fn track_says_what_is_not_tracked_and_why() {
+    let lab = Lab::new();
+    let roles = Roles::new();
+    let database = &roles.database;
+    let (owner, url) = (&roles.owner, roles.owner());
+    database
+        .sql(&format!(
+            "ALTER DATABASE {} OWNER TO postgres",
+            database.name()
+        ))
+        .unwrap();
+    let outcome = lab.run(&["track", &url]);
+    outcome.assert_fails(1, "none of the tables is tracked");
+    assert!(
+        outcome.stdout.contains("a: not tracked. ")
+            && outcome.stdout.contains("GRANT CREATE ON DATABASE")
+            && !outcome.stdout.contains("nothing to do"),
+        "{outcome:?}"
+    );
+    database
+        .sql(&format!(
+            "GRANT CREATE ON DATABASE {} TO \"{owner}\"",
+            database.name()
+        ))
+        .unwrap();
+    let printed = lab.ok(&["track", &url]);
+    assert!(printed.contains("a: tracked from now on"), "{printed}");
+
+    // What this role may not read any more, but is there.
+    database
+        .sql(&format!("REVOKE SELECT ON a FROM \"{owner}\""))
+        .unwrap();
+    let printed = lab.ok(&["track", &url]);
+    assert!(
+        printed.starts_with("nothing to do")
+            && printed.contains("a: not tracked. ")
+            && printed.contains("GRANT SELECT"),
+        "{printed}"
+    );
+    database
+        .sql(&format!("GRANT SELECT ON a TO \"{owner}\""))
+        .unwrap();
+
+    database
+        .sql(&format!(
+            "SET ROLE \"{owner}\"; CREATE TABLE \"Sales\".more PARTITION OF \"Sales\".parts FOR VALUES FROM (99) TO (200)"
+        ))
+        .unwrap();
+    let printed = lab.ok(&["track", &url]);
+    assert!(
+        printed.contains("Sales.parts: its new partitions are tracked from now on"),
+        "{printed}"
+    );
+    assert_eq!(
+        lab.ok(&["track", &url]),
+        "nothing to do: what was asked for and can be tracked is tracked already\n"
+    );
+}
