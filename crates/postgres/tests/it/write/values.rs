@@ -2,7 +2,7 @@
 
 use highwater_odata::{PrimitiveType as T, Value};
 
-use super::serving::Served;
+use super::serving::{Served, tell};
 use super::step::{delete, insert, int, lex, text, update, upsert};
 
 const SETUP: &str = r#"
@@ -351,6 +351,17 @@ async fn what_does_not_fit_is_refused_under_domains_and_in_arrays() {
     served.sql("INSERT INTO k VALUES ('abc')");
     assert_eq!(served.done(delete("k", &wrong)).await, "NotFound");
     assert_eq!(served.content("k"), ["(abc,)"]);
+    // What one step wrote is not rounded to refer to another row in the next.
+    served.sql(
+        "CREATE TABLE p (k numeric(5,2) PRIMARY KEY); INSERT INTO p VALUES (1);
+         CREATE TABLE c (id int PRIMARY KEY, k numeric(5) REFERENCES p)",
+    );
+    let steps = vec![
+        insert("p").set("k", lex(T::Decimal, "1.25")),
+        insert("c").set("id", int(1)).from("k", 0, 0),
+    ];
+    let refused = tell(&served.write(steps).await.expect_err("it does not fit"));
+    assert!(refused.starts_with("Type c(k): "), "{refused}");
 }
 
 /// Settings of the role or the database must not change what a value means.
