@@ -74,11 +74,28 @@ pub enum Tracking {
         /// Identity of this tracking: drop, re-creation or a schema change of the table makes a new one.
         incarnation: u64,
     },
+    /// As [`Tracking::Untracked`], but links of this tracking may be answered again later.
+    Paused {
+        /// As of [`Tracking::Tracked`].
+        incarnation: u64,
+        /// As of [`Tracking::Untracked`].
+        reason: String,
+    },
     /// Rows can be read, but no link can be given.
     Untracked {
         /// Why, and what would help, as a full sentence for `status` and `$metadata`.
         reason: String,
     },
+}
+
+impl Tracking {
+    /// Why no link can be given; `None` if one can.
+    pub fn obstacle(&self) -> Option<&str> {
+        match self {
+            Tracking::Tracked { .. } => None,
+            Tracking::Paused { reason, .. } | Tracking::Untracked { reason } => Some(reason),
+        }
+    }
 }
 
 impl Table {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use highwater_core::store::{StoreStatus, TableStatus};
 use highwater_core::tracking::{Ensured, Policy};
-use highwater_core::{Epoch, Error, Gone, SealKey, Snapshot};
+use highwater_core::{Epoch, Error, Gone, SealKey, Snapshot, Table, Tracking};
 
 use crate::connect::Access;
 use crate::error::Fault;
@@ -116,6 +116,11 @@ pub async fn gone(
     let mut session = pool.session().await?;
     let schema = introspect::load(&mut session).await?;
     session.done();
+    let paused = |table: &&Table| matches!(table.tracking, Tracking::Paused { incarnation: paused, .. } if paused == incarnation);
+    if let Some(table) = schema.catalog.tables.iter().find(paused) {
+        let reason = table.tracking.obstacle().unwrap_or_default();
+        return Err(Error::Unavailable(reason.to_owned()));
+    }
     let Some(table) = position(&schema, incarnation) else {
         return Ok(Some(Gone::Recreated));
     };

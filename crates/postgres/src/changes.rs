@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::link::{Reader, put_uint};
 use highwater_core::store::{ChangesParams, RowSink};
-use highwater_core::{Cursor, Gone, RemovedReason, Snapshot};
+use highwater_core::{Cursor, Error, Gone, RemovedReason, Snapshot, Tracking};
 use highwater_sql::postgres::{self, DeltaSpec};
 use tokio_postgres::{Client, Row, RowStream};
 
@@ -73,7 +73,10 @@ pub(crate) async fn changes(
     let query = &*params.query;
     // A link whose table is no longer tracked was made for another schema.
     if schema.facts[query.table].tracked.is_none() {
-        return Err(Gone::Recreated.into());
+        return Err(match schema.table(query.table).tracking {
+            Tracking::Paused { .. } => Error::SchemaChanged.into(),
+            _ => Gone::Recreated.into(),
+        });
     }
     let lo = Position::decode(&params.lo)?;
     let hi = params.hi.as_ref().map(Position::decode).transpose()?;

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, GenericClient, IsolationLevel};
 use crate::error::Fault;
 use crate::introspect;
 use crate::schema::{LeftOut, Schema, TableFacts, Tracked, label};
-use highwater_core::{Table, Tracking};
+use highwater_core::Table;
 
 /// The records of a history whose table is larger are not counted.
 const COUNTED_BYTES_MAX: i64 = 256 << 20;
@@ -87,10 +87,7 @@ fn table_status(table: &Table, facts: &TableFacts, history: Option<&History>) ->
     TableStatus {
         name: facts.label(),
         is_view: table.is_view,
-        untracked_because: match &table.tracking {
-            Tracking::Tracked { .. } => None,
-            Tracking::Untracked { reason } => Some(reason.clone()),
-        },
+        untracked_because: table.tracking.obstacle().map(str::to_owned),
         warnings: history.map_or_else(Vec::new, |history| history.warnings(facts)),
         history_rows: history.map_or(0, |history| history.rows),
         history_bytes: history.map_or(0, |history| history.bytes),

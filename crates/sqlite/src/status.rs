@@ -2,8 +2,8 @@
 //!
 //! What must hold: nothing is estimated. Counting reads every page of the histories, which is why nobody should ask every second.
 
+use highwater_core::Table;
 use highwater_core::store::{StoreStatus, TableStatus};
-use highwater_core::{Table, Tracking};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::facts::{Loaded, TableFacts, history_table, quote};
@@ -56,10 +56,7 @@ fn table_status(
     let mut status = TableStatus {
         name: table.name.clone(),
         is_view: table.is_view,
-        untracked_because: match &table.tracking {
-            Tracking::Tracked { .. } => None,
-            Tracking::Untracked { reason } => Some(reason.clone()),
-        },
+        untracked_because: table.tracking.obstacle().map(str::to_owned),
         warnings: Vec::new(),
         history_rows: 0,
         history_bytes: 0,

@@ -156,13 +156,18 @@ pub(super) fn in_practice(server: &Server, relation: &RawRelation, own: &Own) ->
                 is_in_order: true, ..
             }),
         ) => None,
+        (
+            _,
+            Some(Registered {
+                is_extended: true, ..
+            }),
+        ) => Some(format!(
+            "New partitions wait to be taken in by `highwater serve` or `highwater track`{}.",
+            by_whom(server, relation)
+        )),
         (_, Some(_)) => Some(format!(
             "The table or its triggers were changed after tracking began; `highwater serve` or `highwater track`{} begins anew for {}.",
-            if to_beginning(server, relation).is_some() {
-                " as the owner"
-            } else {
-                ""
-            },
+            by_whom(server, relation),
             quote(&relation.name)
         )),
         (_, None) => Some(
@@ -170,5 +175,13 @@ pub(super) fn in_practice(server: &Server, relation: &RawRelation, own: &Own) ->
                 .unwrap_or(NOT_TRACKED)
                 .to_owned(),
         ),
+    }
+}
+
+fn by_whom(server: &Server, relation: &RawRelation) -> &'static str {
+    if to_beginning(server, relation).is_some() {
+        " as the owner"
+    } else {
+        ""
     }
 }

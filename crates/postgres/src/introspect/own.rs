@@ -25,6 +25,8 @@ pub(super) struct Registered {
     pub(super) tracked: Tracked,
     /// Whether the table is still the one that it was then.
     pub(super) is_in_order: bool,
+    /// Whether it is but for new partitions, which wait to be taken in.
+    pub(super) is_extended: bool,
 }
 
 /// Reads Highwater's tables, if they exist and this role may.
@@ -79,8 +81,10 @@ async fn registered<C: GenericClient + Sync>(
     client: &C,
 ) -> Result<HashMap<Oid, Registered>, Fault> {
     // In the order of creation: should a table be there twice, the last counts.
-    let sql = "SELECT relation, id, incarnation, layout, layout = highwater.layout(relation) \
-         FROM highwater.tracked_table ORDER BY id";
+    let sql = "SELECT t.relation, t.id, t.incarnation, t.layout, t.layout = now.layout, \
+         CASE WHEN t.layout <> now.layout AND r.leaves <> '{}' THEN t.layout = highwater.layout(t.relation, r.leaves) END \
+         FROM highwater.tracked_table AS t JOIN highwater.registered AS r ON r.id = t.id \
+         CROSS JOIN LATERAL (SELECT highwater.layout(t.relation) AS layout OFFSET 0) AS now ORDER BY t.id";
     let rows = client.query_typed(sql, &[]).await?;
     let mut registered = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -91,6 +95,7 @@ async fn registered<C: GenericClient + Sync>(
                 layout: row.try_get(3)?,
             },
             is_in_order: row.try_get::<_, Option<bool>>(4)?.unwrap_or(false),
+            is_extended: row.try_get::<_, Option<bool>>(5)?.unwrap_or(false),
         };
         registered.insert(row.try_get(0)?, entry);
     }

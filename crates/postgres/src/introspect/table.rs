@@ -41,11 +41,13 @@ pub(super) fn describe(raw: &RawSchema, relation: &RawRelation, own: &Own) -> De
     let untracked = obstacle
         .clone()
         .or_else(|| obstacle::in_practice(&raw.server, relation, own));
-    let tracked = own
-        .registered
-        .get(&relation.oid)
+    let registered = own.registered.get(&relation.oid);
+    let tracked = registered
         .filter(|_| untracked.is_none())
         .map(|registered| registered.tracked.clone());
+    let paused = registered
+        .filter(|registered| registered.is_extended && obstacle.is_none())
+        .map(|registered| registered.tracked.incarnation);
     let (key_index, key) = match key {
         Ok(Key { index, columns, .. }) => (Some(index), columns),
         Err(_) => (None, Vec::new()),
@@ -70,7 +72,7 @@ pub(super) fn describe(raw: &RawSchema, relation: &RawRelation, own: &Own) -> De
             columns,
             key: key.iter().map(|k| k.column).collect(),
             relations: Vec::new(),
-            tracking: tracking(untracked, tracked.as_ref()),
+            tracking: tracking(untracked, tracked.as_ref(), paused),
         },
         layout: TableLayout {
             history: tracked.as_ref().map(|tracked| tracked.id),
@@ -94,12 +96,16 @@ pub(super) fn describe(raw: &RawSchema, relation: &RawRelation, own: &Own) -> De
     }
 }
 
-fn tracking(untracked: Option<String>, tracked: Option<&Tracked>) -> Tracking {
-    match (untracked, tracked) {
-        (None, Some(tracked)) => Tracking::Tracked {
+fn tracking(untracked: Option<String>, tracked: Option<&Tracked>, paused: Option<i64>) -> Tracking {
+    match (untracked, tracked, paused) {
+        (None, Some(tracked), _) => Tracking::Tracked {
             incarnation: tracked.incarnation.cast_unsigned(),
         },
-        (reason, _) => Tracking::Untracked {
+        (Some(reason), None, Some(incarnation)) => Tracking::Paused {
+            incarnation: incarnation.cast_unsigned(),
+            reason,
+        },
+        (reason, _, _) => Tracking::Untracked {
             reason: reason.unwrap_or_default(),
         },
     }

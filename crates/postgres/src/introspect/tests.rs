@@ -8,7 +8,7 @@ mod rights;
 mod types;
 mod versions;
 
-use highwater_core::{Table, Tracking};
+use highwater_core::Table;
 use highwater_throwaway::Database;
 use tokio_postgres::{Client, NoTls};
 
@@ -56,8 +56,5 @@ fn left_out<'s>(schema: &'s Schema, name: &str) -> &'s LeftOut {
 }
 
 fn reason(table: &Table) -> &str {
-    match &table.tracking {
-        Tracking::Tracked { .. } => "tracked",
-        Tracking::Untracked { reason } => reason,
-    }
+    table.tracking.obstacle().unwrap_or("tracked")
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use highwater_core::{Catalog, Relation, Table, Tracking};
+use highwater_core::{Catalog, Relation, Table};
 use highwater_odata::edm::{
     self, Capabilities, ComplexType, ConformanceLevel, EntitySet, EntityType, FunctionImport,
     ModelParts, Navigation, Property, ReferentialConstraint,
@@ -422,10 +422,7 @@ fn push_function(
     parts.function_imports.push(FunctionImport {
         name: draft.name.clone(),
         complex_type: parts.complex_types.len() - 1,
-        description: match &draft.source.tracking {
-            Tracking::Tracked { .. } => None,
-            Tracking::Untracked { reason } => Some(reason.clone()),
-        },
+        description: draft.source.tracking.obstacle().map(str::to_owned),
         source: draft.table,
     });
     CollectionKind::Function(parts.function_imports.len() - 1)
@@ -447,10 +444,10 @@ fn push_set(
     parts.entity_sets.push(EntitySet {
         name: draft.name.clone(),
         entity_type: parts.entity_types.len() - 1,
-        tracking: match &draft.source.tracking {
-            Tracking::Tracked { .. } => edm::Tracking::Tracked,
-            Tracking::Untracked { reason } => edm::Tracking::Untracked {
-                reason: reason.clone(),
+        tracking: match draft.source.tracking.obstacle() {
+            None => edm::Tracking::Tracked,
+            Some(reason) => edm::Tracking::Untracked {
+                reason: reason.to_owned(),
             },
         },
         insertable: !read_only,

@@ -17,7 +17,7 @@ fn incarnation(database: &Connection, table: &str) -> Option<u64> {
     let catalog = introspect::load(database).unwrap().catalog;
     match catalog.tables[catalog.table(None, table)?].tracking {
         Tracking::Tracked { incarnation } => Some(incarnation),
-        Tracking::Untracked { .. } => None,
+        Tracking::Paused { .. } | Tracking::Untracked { .. } => None,
     }
 }
 

@@ -202,9 +202,9 @@ fn damaged_and_foreign_objects() {
             "search"
         ]
     );
-    let reason = |name: &str| match &catalog.tables[catalog.table(None, name).unwrap()].tracking {
-        Tracking::Untracked { reason } => reason.as_str(),
-        Tracking::Tracked { .. } => panic!(),
+    let reason = |name: &str| {
+        let tracking = &catalog.tables[catalog.table(None, name).unwrap()].tracking;
+        tracking.obstacle().unwrap()
     };
     for (table, expected) in [
         (

@@ -235,3 +235,38 @@ async fn requests_that_take_too_long_are_stopped_and_told_so() {
     assert_eq!(database.sql(open).unwrap(), [[Some("0".to_owned())]]);
     copy.insist(&node).await.unwrap();
 }
+
+/// New partitions cannot be taken in while the application writes to the table; meanwhile its links wait, and then they go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_waits_to_be_taken_in() {
+    let cluster = Cluster::start(&ClusterOptions::new()).unwrap();
+    cluster
+        .sql(
+            DATABASE,
+            "CREATE TABLE t (id bigint PRIMARY KEY, v bigint NOT NULL) PARTITION BY RANGE (id);
+             CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10); INSERT INTO t VALUES (1, 1)",
+        )
+        .unwrap();
+    let node = Node::new(&cluster.url(DATABASE)).await;
+    let mut copy = Copy::of(&node).await;
+    cluster
+        .sql(
+            DATABASE,
+            "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20)",
+        )
+        .unwrap();
+    let mut writer = cluster.session(DATABASE).unwrap();
+    writer.run("BEGIN; INSERT INTO t VALUES (11, 11)").unwrap();
+    for _ in 0..2 {
+        let outcome = copy.round(&node).await;
+        assert!(matches!(outcome, Err(Refused::Later(_))), "{outcome:?}");
+    }
+    // Who begins now gets no link yet.
+    let page = node.get("/odata/t", 100).await.unwrap();
+    assert_eq!(page["value"].as_array().unwrap().len(), 1);
+    assert_eq!(page.get("@deltaLink"), None);
+    writer.run("COMMIT").unwrap();
+    copy.insist(&node).await.unwrap();
+    assert_eq!(copy.rows, rows(&cluster, DATABASE));
+    assert!(copy.rows.contains_key(&11));
+}

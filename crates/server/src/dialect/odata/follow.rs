@@ -9,7 +9,7 @@ use highwater_odata::payload::MetadataLevel;
 use highwater_odata::url::ast::QueryOptions;
 
 use super::collection;
-use super::round::{Later, Progress, Round, incarnation, rows_a_page};
+use super::round::{Later, Progress, Round, incarnation, is_paused, rows_a_page};
 use super::{Exchange, entity};
 use crate::bind::{self, Context, Resource, Rows, What};
 use crate::failure::Halt;
@@ -64,7 +64,15 @@ async fn resume(
             .and_then(|rows| scope(&context, rows, &options, link.track)),
         now_unix_s: x.request.now_unix_s,
     };
-    links::check(link, &expected)?;
+    let checked = links::check(link, &expected);
+    if checked == Err(Gone::Recreated)
+        && rows
+            .as_ref()
+            .is_some_and(|rows| is_paused(x, rows.last().collection, link.incarnation))
+    {
+        return Err(Halt::SchemaChanged);
+    }
+    checked?;
     // The check has failed if there are no rows any more, or if what the link says cannot be bound.
     let rows = rows.ok_or(Gone::Recreated)?;
     let source = match bind::source_from_key(x.model, &rows) {

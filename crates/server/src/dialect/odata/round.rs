@@ -333,8 +333,13 @@ impl End {
 pub(super) fn incarnation(x: &Exchange<'_>, collection: usize) -> u64 {
     match x.model.table(collection).tracking {
         Tracking::Tracked { incarnation } => incarnation,
-        Tracking::Untracked { .. } => 0,
+        Tracking::Paused { .. } | Tracking::Untracked { .. } => 0,
     }
+}
+
+/// Whether links of this tracking of a set may be answered again later.
+pub(super) fn is_paused(x: &Exchange<'_>, collection: usize, incarnation: u64) -> bool {
+    matches!(x.model.table(collection).tracking, Tracking::Paused { incarnation: paused, .. } if paused == incarnation)
 }
 
 /// Rows a page, with what the client prefers.
