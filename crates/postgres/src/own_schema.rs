@@ -7,7 +7,7 @@
 //! registered      what is tracked; everybody else reads it through the view tracked_table
 //! lost            marks of transactions that could not be captured: each ends the older links of a table
 //! doubt           marks of changes in partitions that nobody knew yet
-//! sentinel        UNLOGGED: a crash empties it, together with the UNLOGGED histories
+//! sentinel        UNLOGGED: a crash empties it, together with the application's UNLOGGED tables
 //! history_<id>    undo records, one table for each tracked table
 //! ```
 //!

@@ -42,7 +42,7 @@ pub(crate) struct TableFacts {
     pub(crate) schema: String,
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// How its changes have to be captured.
+    /// How its changes would be captured if its tracking began now.
     pub(crate) capture: Capture,
     /// Whether it is `UNLOGGED`, so that a crash empties it.
     pub(crate) unlogged: bool,
@@ -91,7 +91,8 @@ pub(crate) enum Kind {
 pub(crate) enum Capture {
     /// Statement-level triggers with transition tables at the top level.
     Statement,
-    /// Row triggers only: partitioned tables, and tables that inherit or are inherited from.
+    /// Row triggers only, which is never wrong: partitioned tables, tables that inherit or are inherited from, and those with foreign-key
+    /// actions on themselves, and all in a database with other procedural languages than PL/pgSQL.
     Row,
 }
 
@@ -183,6 +184,11 @@ pub(crate) fn label(schema: &str, name: &str) -> String {
     } else {
         format!("{schema}.{name}")
     }
+}
+
+/// Whether that is what somebody calls a relation who gave this name: with the schema, which may be left out if it is `public`.
+pub(crate) fn is_called(schema: &str, name: &str, given: &str) -> bool {
+    label(schema, name) == given || format!("{schema}.{name}") == given
 }
 
 /// Quotes an identifier for SQL.

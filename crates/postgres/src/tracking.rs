@@ -3,7 +3,7 @@
 //! What must hold: each table is brought in order in one transaction of its own, which waits for a lock on the table only for a moment, so that the
 //! application's writers never queue up behind it; any number of nodes may do so at once ([`own_schema::LOCK`] puts them in a row). What
 //! is tracked and in order is left alone, and nothing is written if everything is. A table whose layout has changed begins anew with
-//! another incarnation and an empty history, which ends its links. When the tracking of the last table is ended on purpose, there is no trace
+//! another incarnation and an empty history, which ends its links; new partitions are taken in without that, if possible. When the tracking of the last table is ended on purpose, there is no trace
 //! left of Highwater; if the tables just went away, its keys stay, so that links are answered with *gone*.
 //!
 //! What is deliberately absent: how changes are captured ([`crate::capture`]); what can be tracked ([`crate::introspect`]).
@@ -23,7 +23,7 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::error::Fault;
 use crate::own_schema::{self, State, UPGRADES, Upgrade};
-use crate::schema::Schema;
+use crate::schema::{Schema, is_called};
 use crate::{capture, meta};
 pub(crate) use survey::is_wanted;
 use survey::{Registration, Survey};
@@ -215,7 +215,7 @@ async fn untrack_in_order(
         if tables.is_none_or(|names| names.iter().any(|name| goes_by(registration, name))) {
             let step = Step::Forget(registration.id);
             carry_out(client, Task::Step(&survey, &step), Effort::Thorough).await?;
-            untracked.push(registration.display());
+            untracked.push(registration.label());
         }
     }
     if !survey.is_absent {
@@ -227,8 +227,7 @@ async fn untrack_in_order(
 }
 
 fn goes_by(registration: &Registration, name: &str) -> bool {
-    registration.display() == name
-        || format!("{}.{}", registration.schema, registration.name) == name
+    is_called(&registration.schema, &registration.name, name)
 }
 
 /// Something that is not in order, and what to do about it.
@@ -311,14 +310,14 @@ fn steps(survey: &Survey, policy: &Policy) -> Vec<Step> {
 fn note(ensured: &mut Ensured, survey: &Survey, step: &Step) {
     match step {
         Step::Track(position, before) if before.is_empty() => {
-            ensured.tracked.push(survey.display(*position))
+            ensured.tracked.push(survey.label(*position))
         }
         Step::Track(position, _) | Step::Extend(position, _) => {
-            ensured.renewed.push(survey.display(*position))
+            ensured.renewed.push(survey.label(*position))
         }
         Step::Forget(id) => ensured
             .forgotten
-            .extend(survey.registration(*id).map(Registration::display)),
+            .extend(survey.registration(*id).map(Registration::label)),
     }
 }
 
@@ -348,10 +347,10 @@ fn subject(survey: &Survey, step: &Step, policy: &Policy) -> (String, bool) {
     match step {
         Step::Track(position, _) | Step::Extend(position, _) => {
             let is_named = matches!(policy, Policy::Only(names) if names.iter().any(|n| survey.find(n).ok() == Some(*position)));
-            (format!("the table {}", survey.display(*position)), is_named)
+            (format!("the table {}", survey.label(*position)), is_named)
         }
         Step::Forget(id) => {
-            let name = survey.registration(*id).map(Registration::display);
+            let name = survey.registration(*id).map(Registration::label);
             let name = name.unwrap_or_default();
             (format!("what is left of the table {name}"), false)
         }

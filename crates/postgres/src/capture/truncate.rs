@@ -6,6 +6,7 @@
 //! table would take long where `TRUNCATE` is used because it does not.
 
 use super::{Function, Target, literal};
+use crate::schema::Kind;
 
 /// Tables that use more than this are not logged.
 const LOGGED_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -34,8 +35,24 @@ pub(super) fn function(target: &Target<'_>) -> String {
         ),
         None => log,
     };
+    // Whether rows of partitions that nobody knows yet were the table's before, cannot be told.
+    let doubt = if target.facts.kind == Kind::Partitioned {
+        let known: Vec<String> = target
+            .leaves
+            .iter()
+            .map(|leaf| leaf.relation.to_string())
+            .collect();
+        format!(
+            "        INSERT INTO highwater.doubt(id, leaf)
+        SELECT {id}, t.relid FROM pg_partition_tree(TG_RELID) AS t
+        WHERE t.isleaf AND t.relid <> ALL ('{{{}}}'::oid[]) AND pg_relation_size(t.relid) > 0;\n",
+            known.join(",")
+        )
+    } else {
+        String::new()
+    };
     let body = format!(
-        "        IF current_setting('transaction_isolation') <> 'read committed'
+        "{doubt}        IF current_setting('transaction_isolation') <> 'read committed'
             OR (SELECT sum(pg_table_size(c.oid)) > {LOGGED_BYTES_MAX} FROM pg_class AS c
                 WHERE c.oid = TG_RELID OR c.oid IN (SELECT t.relid FROM pg_partition_tree(TG_RELID) AS t)) THEN
             INSERT INTO highwater.lost(id) VALUES ({id});

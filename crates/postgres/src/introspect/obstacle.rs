@@ -85,6 +85,12 @@ pub(super) fn to_tracking(
                 .into(),
         );
     }
+    if relation.has_casts {
+        return Some(
+            "Its rows have a user-defined cast to or from text, but are kept as text; drop the cast to have the table tracked."
+                .into(),
+        );
+    }
     if let Some(partition) = raw.odd_partitions.get(&relation.oid) {
         return Some(if partition.is_foreign {
             format!(

@@ -65,10 +65,16 @@ pub(super) struct RawRelation {
     /// `pg_class.relkind`
     pub(super) kind: char,
     pub(super) unlogged: bool,
-    /// Whether tables inherit from it.
+    /// Whether tables inherit from it, or did not long ago.
     pub(super) has_children: bool,
     /// Whether it inherits from another table.
     pub(super) has_parents: bool,
+    /// Whether its statements cannot be captured as a whole: because of foreign-key actions on itself, by which one statement changes its own
+    /// rows twice, or because the database has procedural languages besides PL/pgSQL, which can end a statement before its own triggers are
+    /// called (`spi_exec -count 1 "UPDATE … RETURNING …"` of PL/Tcl).
+    pub(super) is_by_row: bool,
+    /// Whether somebody defined a cast between its rows and `text`.
+    pub(super) has_casts: bool,
     pub(super) is_populated: bool,
     pub(super) may_use_schema: bool,
     pub(super) may_select: bool,
@@ -219,8 +225,12 @@ async fn read_relations<C: GenericClient + Sync>(
 ) -> Result<Vec<RawRelation>, tokio_postgres::Error> {
     let sql = r"
         SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence = 'u',
-            c.relhassubclass AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = c.oid),
+            c.relhassubclass,
             EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid),
+            EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid = c.oid
+                    AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd')))
+                OR EXISTS (SELECT FROM pg_language AS l WHERE l.lanispl AND l.lanname <> 'plpgsql'),
+            EXISTS (SELECT FROM pg_cast AS k WHERE (k.castsource, k.casttarget) IN ((c.reltype, 'text'::regtype), ('text'::regtype, c.reltype))),
             c.relispopulated,
             has_schema_privilege(n.oid, 'USAGE'),
             coalesce(has_table_privilege(c.oid, 'SELECT'), false),
@@ -244,12 +254,14 @@ async fn read_relations<C: GenericClient + Sync>(
                 unlogged: row.try_get(4)?,
                 has_children: row.try_get(5)?,
                 has_parents: row.try_get(6)?,
-                is_populated: row.try_get(7)?,
-                may_use_schema: row.try_get(8)?,
-                may_select: row.try_get(9)?,
-                row_security: row.try_get(10)?,
-                may_change: row.try_get(11)?,
-                extension: row.try_get(12)?,
+                is_by_row: row.try_get(7)?,
+                has_casts: row.try_get(8)?,
+                is_populated: row.try_get(9)?,
+                may_use_schema: row.try_get(10)?,
+                may_select: row.try_get(11)?,
+                row_security: row.try_get(12)?,
+                may_change: row.try_get(13)?,
+                extension: row.try_get(14)?,
             })
         })
         .collect()

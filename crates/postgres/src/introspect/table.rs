@@ -122,7 +122,7 @@ fn kind(relation: &RawRelation) -> Kind {
 }
 
 fn capture(relation: &RawRelation) -> Capture {
-    if relation.kind == 'p' || relation.has_children || relation.has_parents {
+    if relation.kind == 'p' || relation.has_children || relation.has_parents || relation.is_by_row {
         Capture::Row
     } else {
         Capture::Statement

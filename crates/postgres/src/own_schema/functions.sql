@@ -39,13 +39,44 @@ BEGIN
     -- The lock of all who record ticks.
     PERFORM pg_advisory_xact_lock($LOCKS, $TICK);
     IF highwater.is_settled() THEN
+        PERFORM highwater.note_files();
         RETURN;
     END IF;
     IF NOT EXISTS (SELECT FROM highwater.sentinel AS s WHERE s.relation = 0) THEN
+        -- A table that was UNLOGGED for a while is empty now, whatever it is by now; but it has got other files since.
+        INSERT INTO highwater.lost(id)
+        SELECT r.id FROM highwater.registered AS r WHERE (r.files = highwater.files(r.relation)) IS NOT TRUE;
         cut := coalesce((SELECT t.snapshot FROM highwater.tick AS t ORDER BY t.id DESC LIMIT 1), '1:1:');
         INSERT INTO highwater.sentinel(relation) VALUES (0);
     END IF;
+    PERFORM highwater.note_files();
     INSERT INTO highwater.tick(snapshot, nonce, cut) VALUES (pg_current_snapshot(), (random() * 4294967295)::bigint, cut);
+END
+$highwater$;
+
+-- The numbers of the files of a table and its partitions; NULL if one of these is UNLOGGED. (TRUNCATE, CLUSTER and VACUUM FULL give a table
+-- another file, too, so this is no part of its layout.)
+CREATE OR REPLACE FUNCTION highwater.files(relation oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $highwater$
+BEGIN
+    RETURN (WITH RECURSIVE tree(relation) AS (
+            SELECT files.relation
+            UNION ALL
+            SELECT i.inhrelid FROM tree JOIN pg_inherits AS i ON i.inhparent = tree.relation JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE c.relispartition
+        )
+        SELECT CASE WHEN bool_and(c.relpersistence = 'p') THEN string_agg(c.relfilenode::text, ' ' ORDER BY c.oid) END
+        FROM tree JOIN pg_class AS c ON c.oid = tree.relation);
+END
+$highwater$;
+
+-- Remembers them, so that a crash which is noticed later is known to have found these.
+CREATE OR REPLACE FUNCTION highwater.note_files() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
+BEGIN
+    UPDATE highwater.registered AS r SET files = now.files
+    FROM (SELECT n.id, highwater.files(n.relation) AS files FROM highwater.registered AS n) AS now
+    WHERE now.id = r.id AND now.files IS DISTINCT FROM r.files;
 END
 $highwater$;
 
@@ -60,48 +91,58 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan
 DECLARE
     described text;
     part text;
-    has_own_types boolean;
+    types oid[];
+    row_type oid;
     kind "char";
     persistence "char";
     has_descendants boolean;
 BEGIN
-    SELECT n.nspname::text || ' ' || c.relname::text || ' ' || c.relkind::text || c.relpersistence::text, c.relkind, c.relpersistence, c.relhassubclass
-    INTO described, kind, persistence, has_descendants
+    SELECT n.nspname::text || ' ' || c.relname::text || ' ' || c.relkind::text || c.relpersistence::text, c.relkind, c.relpersistence, c.relhassubclass, c.reltype
+    INTO described, kind, persistence, has_descendants, row_type
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = relation;
     IF described IS NULL OR persistence = 'u' AND pg_is_in_recovery() THEN
         RETURN NULL;
     END IF;
     -- Dropped columns, too: one that came and went has left its values in old images.
-    SELECT string_agg(a.xmin::text || a.attname::text, ' '), bool_or(a.atttypid >= 16384)
-    INTO part, has_own_types
+    SELECT string_agg(a.xmin::text || ' ' || a.attname::text, ' '), array_agg(a.atttypid)
+    INTO part, types
     FROM (SELECT a.xmin, a.attname, a.atttypid FROM pg_attribute AS a
         WHERE a.attrelid = relation AND a.attnum > 0 ORDER BY a.attnum) AS a;
     described := described || ' ' || coalesce(part, '');
     -- A constraint keeps its number when its index is built anew.
     SELECT string_agg(coalesce(
             (SELECT k.oid FROM pg_constraint AS k WHERE k.conrelid = relation AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u')),
-            i.indexrelid)::text || i.indisvalid::text, ' ' ORDER BY i.indexrelid)
+            i.indexrelid)::text || ' ' || i.indisvalid::text, ' ' ORDER BY i.indexrelid)
     INTO part
     FROM pg_index AS i
     WHERE i.indrelid = relation AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL;
     described := described || ' ' || coalesce(part, '');
-    SELECT string_agg(t.xmin::text || t.tgname::text, ' ')
+    -- By name: to see whose functions they call would take a third of the time again, and the application's own with such a name only
+    -- end links when they come and go.
+    SELECT string_agg(t.xmin::text || ' ' || t.tgname::text, ' ')
     INTO part
     FROM (SELECT t.xmin, t.tgname FROM pg_trigger AS t
         WHERE t.tgrelid = relation AND t.tgname >= 'highwater_' AND t.tgname < 'highwater`' ORDER BY t.tgname) AS t;
     described := described || ' ' || coalesce(part, '');
+    -- Transition tables have the rows of descendants, too. PostgreSQL remembers descendants that are gone, until it analyzes the table.
+    IF has_descendants AND strpos(part, ' highwater_begin') > 0 THEN
+        described := described || ' may be inherited';
+    END IF;
     IF kind = 'p' THEN
         described := described || ' ' || coalesce(highwater.layout_of_leaves(relation, leaves), '');
     ELSIF EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = relation) THEN
         described := described || ' inherits';
     END IF;
-    IF has_descendants AND kind <> 'p' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = relation) THEN
-        described := described || ' is inherited';
-    END IF;
-    IF has_own_types THEN
+    IF 16384 <= ANY (types) THEN
         described := described || ' ' || highwater.layout_of_types(relation);
     END IF;
+    -- Casts to and from text (25), which PostgreSQL prefers to the text that a type itself gives.
+    SELECT string_agg(k.oid::text, ' ' ORDER BY k.oid)
+    INTO part
+    FROM pg_cast AS k
+    WHERE k.oid >= 16384 AND (k.castsource = 25 AND k.casttarget = ANY (types || row_type) OR k.casttarget = 25 AND k.castsource = ANY (types || row_type));
+    described := described || coalesce(' casts ' || part, '');
     -- Not in one condition: a standby refuses to plan a statement that names an UNLOGGED table, even if it would not be executed.
     IF persistence = 'u' THEN
         IF NOT EXISTS (SELECT FROM highwater.sentinel AS s WHERE s.relation = layout.relation) THEN
@@ -165,22 +206,31 @@ BEGIN
 END
 $highwater$;
 
--- The partitions of a table, with our triggers.
+-- The partitions of a table, with our triggers. Somebody can change what a column of one is generated from, which rewrites it.
 CREATE OR REPLACE FUNCTION highwater.layout_of_leaves(relation oid, leaves oid[]) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $highwater$
+DECLARE
+    is_generated boolean := EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = layout_of_leaves.relation AND a.attnum > 0 AND a.attgenerated <> '');
 BEGIN
     RETURN (WITH RECURSIVE tree(relation, attached) AS (
             SELECT i.inhrelid, i.xmin FROM pg_inherits AS i WHERE i.inhparent = layout_of_leaves.relation
             UNION ALL
             SELECT i.inhrelid, i.xmin FROM tree JOIN pg_inherits AS i ON i.inhparent = tree.relation
         )
-        SELECT string_agg(concat_ws(' ', tree.relation, tree.attached, c.relkind, c.relpersistence,
+        SELECT concat(string_agg(concat_ws(' ', tree.relation, tree.attached, c.relkind, c.relpersistence,
             (SELECT string_agg(concat_ws(' ', t.oid, t.tgenabled, t.xmin), ',' ORDER BY t.oid)
                 FROM pg_trigger AS t
-                WHERE t.tgrelid = tree.relation AND t.tgname >= 'highwater_' AND t.tgname < 'highwater`')),
-            ',' ORDER BY tree.relation)
-        FROM tree JOIN pg_class AS c ON c.oid = tree.relation
-        WHERE leaves IS NULL OR c.oid = ANY (leaves));
+                WHERE t.tgrelid = tree.relation AND t.tgname >= 'highwater_' AND t.tgname < 'highwater`'),
+            CASE WHEN is_generated THEN
+                (SELECT string_agg(d.oid::text, ' ' ORDER BY d.oid) FROM pg_attrdef AS d
+                    JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+                    WHERE d.adrelid = tree.relation AND a.attgenerated <> '')
+            END),
+            ',' ORDER BY tree.relation) FILTER (WHERE leaves IS NULL OR c.oid = ANY (leaves)),
+            -- What was a partition for a while, and was changed then, has left records of rows that the table did not have before.
+            CASE WHEN EXISTS (SELECT FROM highwater.doubt AS d JOIN highwater.registered AS r ON r.id = d.id
+                WHERE r.relation = layout_of_leaves.relation AND d.leaf NOT IN (SELECT tree.relation FROM tree)) THEN ' doubtful' END)
+        FROM tree JOIN pg_class AS c ON c.oid = tree.relation);
 END
 $highwater$;
 
@@ -236,10 +286,12 @@ BEGIN
             WHERE part.type >= 16384
         )
         SELECT string_agg(concat_ws(' ', t.oid, t.typtype, t.typbasetype, t.typtypmod, t.typnotnull, t.typcollation,
-            (SELECT string_agg(concat_ws(' ', e.oid, e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid),
+            (SELECT string_agg(concat_ws(' ', e.oid, e.xmin, e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid),
             (SELECT string_agg(concat_ws(' ', k.oid, k.xmin), ',' ORDER BY k.oid) FROM pg_constraint AS k WHERE k.contypid = t.oid),
             (SELECT string_agg(concat_ws(' ', a.attnum, a.atttypid, a.atttypmod, a.xmin), ',' ORDER BY a.attnum)
-                FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped)),
+                FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped),
+            (SELECT string_agg(k.oid::text, ' ' ORDER BY k.oid) FROM pg_cast AS k
+                WHERE k.oid >= 16384 AND (k.castsource = t.oid AND k.casttarget = 25 OR k.castsource = 25 AND k.casttarget = t.oid))),
             ',' ORDER BY t.oid)
         FROM used JOIN pg_type AS t ON t.oid = used.type);
 END

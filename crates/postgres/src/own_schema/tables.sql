@@ -29,7 +29,8 @@ CREATE TABLE highwater.tick(
 CREATE INDEX tick_cut ON highwater.tick(id) WHERE cut IS NOT NULL;
 
 -- What is tracked. "layout" is what highwater.layout() said when tracking began (empty: begin anew), "leaves" are the partitions that
--- there were. "capture" is the version of the triggers and functions, "digest" that of their text.
+-- there were. "capture" is the version of the triggers and functions, "digest" that of their text. "files" are the files that it was last
+-- seen with (highwater.files).
 CREATE TABLE highwater.registered(
     id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     relation oid NOT NULL UNIQUE,
@@ -40,7 +41,8 @@ CREATE TABLE highwater.registered(
     leaves oid[] NOT NULL,
     capture integer NOT NULL,
     digest text NOT NULL,
-    horizon bigint NOT NULL
+    horizon bigint NOT NULL,
+    files text
 );
 
 -- A transaction whose changes could not be captured says so here: older links of the table end. (To change the row of the table instead

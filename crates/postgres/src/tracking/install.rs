@@ -90,8 +90,8 @@ pub(super) fn statements(survey: &Survey, position: usize, id: i32) -> Vec<Strin
         .map(|leaf| leaf.relation.to_string())
         .collect();
     sql.push(format!(
-        "INSERT INTO highwater.registered(id, relation, schema_name, table_name, incarnation, layout, leaves, capture, digest, horizon) \
-         OVERRIDING SYSTEM VALUE VALUES ({id}, {relation}, {}, {}, {RANDOM}, highwater.layout({relation}), '{{{}}}', {}, '{}', 0)",
+        "INSERT INTO highwater.registered(id, relation, schema_name, table_name, incarnation, layout, leaves, capture, digest, horizon, files) \
+         OVERRIDING SYSTEM VALUE VALUES ({id}, {relation}, {}, {}, {RANDOM}, highwater.layout({relation}), '{{{}}}', {}, '{}', 0, highwater.files({relation}))",
         capture::literal(&facts.schema),
         capture::literal(&facts.name),
         leaves.join(","),
@@ -153,7 +153,7 @@ pub(super) async fn extend(
         survey::digest(&survey.target(position, 0)),
     ));
     sql.push(format!(
-        "UPDATE highwater.registered SET layout = highwater.layout(relation) WHERE id = {id}"
+        "UPDATE highwater.registered SET layout = highwater.layout(relation), files = highwater.files(relation) WHERE id = {id}"
     ));
     sql.push(format!("DELETE FROM highwater.doubt WHERE id = {id}"));
     if !is_known {
@@ -176,7 +176,8 @@ async fn leftovers(write: &Transaction<'_>, target: &Target<'_>) -> Result<Vec<S
     let sql = format!(
         "SELECT n.nspname::text, c.relname::text, t.tgname::text FROM pg_trigger AS t \
          JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
-         WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND starts_with(t.tgname, '{}') \
+         JOIN pg_proc AS p ON p.oid = t.tgfoid JOIN pg_namespace AS own ON own.oid = p.pronamespace \
+         WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND starts_with(t.tgname, '{}') AND own.nspname = 'highwater' \
          AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype IN ('P', 'S')) ",
         capture::TRIGGER_PREFIX
     );

@@ -10,8 +10,10 @@ use crate::error::Fault;
 use crate::own_schema;
 use crate::schema::quote;
 
-/// Everything that [`super::ensure`] would do, as a script for `psql` that the owner of the tables runs in one transaction, and the rights
-/// that `role` needs to serve. The script fails without a trace if the database has changed in the meantime or the script was run already.
+/// What [`super::ensure`] would do, as a script for `psql` that the owner of the tables runs in one transaction, and the rights
+/// that `role` needs to serve. The script fails without a trace if the database has changed in the meantime, if it was run already, or if there
+/// are triggers of Highwater's that nobody knows of. Whether a new partition can be taken in without an end of links, only
+/// `highwater track` finds out; the script begins the tracking of such a table anew.
 ///
 /// # Errors
 ///
@@ -58,8 +60,13 @@ async fn print_now(
     }
     let mut next = survey.registered.iter().map(|r| r.id).max().unwrap_or(0) + 1;
     for step in steps(&survey, policy) {
-        let Step::Track(position, before) = step else {
-            continue;
+        let (position, before) = match step {
+            Step::Track(position, before) => (position, before),
+            Step::Extend(position, id) => (position, vec![id]),
+            Step::Forget(id) => {
+                push(&super::remains(id).join(";\n"));
+                continue;
+            }
         };
         for id in before {
             push(&super::remains(id).join(";\n"));

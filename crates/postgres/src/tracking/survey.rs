@@ -11,7 +11,7 @@ use crate::capture::{self, Leaf, Target};
 use crate::error::Fault;
 use crate::introspect;
 use crate::own_schema::{self, State};
-use crate::schema::{Capture, Kind, Schema, TableFacts};
+use crate::schema::{Capture, Kind, Schema, TableFacts, is_called, label};
 
 /// What there is.
 pub(super) struct Survey {
@@ -28,10 +28,6 @@ pub(super) struct Survey {
     pub(super) layouts: Layouts,
     /// Relations that this role may change.
     owned: HashSet<Oid>,
-    /// Relations of which no statement can be captured as a whole: those with foreign-key actions on themselves, because one statement
-    /// changes its own rows twice; and all of a database that has procedural languages besides PL/pgSQL, because these can end a statement
-    /// before its own triggers are called (`spi_exec -count 1 "UPDATE … RETURNING …"` of PL/Tcl).
-    rows_only: HashSet<Oid>,
     /// By root.
     leaves: HashMap<Oid, Vec<Leaf>>,
 }
@@ -57,17 +53,8 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    pub(super) fn display(&self) -> String {
-        display(&self.schema, &self.name)
-    }
-}
-
-/// The name that a policy uses.
-pub(crate) fn display(schema: &str, name: &str) -> String {
-    if schema == "public" {
-        name.to_owned()
-    } else {
-        format!("{schema}.{name}")
+    pub(super) fn label(&self) -> String {
+        label(&self.schema, &self.name)
     }
 }
 
@@ -114,7 +101,6 @@ impl Survey {
             registered: Vec::new(),
             layouts: HashMap::new(),
             owned: owned(read, &relations).await?,
-            rows_only: rows_only(read).await?,
             leaves: leaves(read, &schema).await?,
             schema,
         };
@@ -134,27 +120,23 @@ impl Survey {
     /// Position of a table by a name that a person gave.
     pub(super) fn find(&self, name: &str) -> Result<usize, Fault> {
         let facts = &self.schema.facts;
-        let exact = facts.iter().position(|f| {
-            display(&f.schema, &f.name) == name || format!("{}.{}", f.schema, f.name) == name
-        });
-        if let Some(position) = exact {
+        let position = facts
+            .iter()
+            .position(|f| is_called(&f.schema, &f.name, name));
+        if let Some(position) = position {
             return Ok(position);
         }
         if let Some(left_out) = self
             .schema
             .left_out
             .iter()
-            .find(|l| display(&l.schema, &l.name) == name)
+            .find(|l| is_called(&l.schema, &l.name, name))
         {
             return Err(
                 Error::Unsupported(format!("{name} is not served. {}", left_out.reason)).into(),
             );
         }
-        let names: Vec<String> = facts
-            .iter()
-            .map(|f| display(&f.schema, &f.name))
-            .take(20)
-            .collect();
+        let names: Vec<String> = facts.iter().map(TableFacts::label).take(20).collect();
         Err(Error::Unsupported(format!(
             "There is no table {name} (tables outside of the schema public are named schema.table); the database has {}.",
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
@@ -162,9 +144,8 @@ impl Survey {
         .into())
     }
 
-    pub(super) fn display(&self, position: usize) -> String {
-        let facts = &self.schema.facts[position];
-        display(&facts.schema, &facts.name)
+    pub(super) fn label(&self, position: usize) -> String {
+        self.schema.facts[position].label()
     }
 
     pub(super) fn registration(&self, id: i32) -> Option<&Registration> {
@@ -255,7 +236,15 @@ impl Survey {
     fn is_by_me(&self, registration: &Registration, target: &Target<'_>) -> bool {
         match registration.capture.cmp(&capture::VERSION) {
             std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => registration.digest == digest(target),
+            std::cmp::Ordering::Equal => {
+                // By row is never wrong, so links need not end if it is no longer necessary.
+                let by_row = || Target {
+                    capture: Capture::Row,
+                    ..target.clone()
+                };
+                registration.digest == digest(target)
+                    || target.capture != Capture::Row && registration.digest == digest(&by_row())
+            }
             // A newer program looks after it.
             std::cmp::Ordering::Greater => true,
         }
@@ -268,11 +257,7 @@ impl Survey {
             id,
             facts,
             columns: &self.schema.layouts[position].columns,
-            capture: if self.rows_only.contains(&facts.relation) {
-                Capture::Row
-            } else {
-                facts.capture
-            },
+            capture: facts.capture,
             leaves: self
                 .leaves
                 .get(&facts.relation)
@@ -295,10 +280,9 @@ pub(super) fn digest(target: &Target<'_>) -> String {
 /// Whether a policy is for tracking a table.
 pub(crate) fn is_wanted(facts: &TableFacts, policy: &Policy) -> bool {
     let named = |names: &[String]| {
-        names.iter().any(|name| {
-            *name == display(&facts.schema, &facts.name)
-                || *name == format!("{}.{}", facts.schema, facts.name)
-        })
+        names
+            .iter()
+            .any(|name| is_called(&facts.schema, &facts.name, name))
     };
     match policy {
         Policy::All => true,
@@ -318,18 +302,6 @@ async fn owned(read: &Transaction<'_>, relations: &[Oid]) -> Result<HashSet<Oid>
     let rows = read
         .query_typed(sql, &[(&relations, Type::OID_ARRAY)])
         .await?;
-    Ok(rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()?)
-}
-
-async fn rows_only(read: &Transaction<'_>) -> Result<HashSet<Oid>, Fault> {
-    let sql = "SELECT k.conrelid FROM pg_constraint AS k \
-         WHERE k.contype = 'f' AND k.conrelid = k.confrelid AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd')) \
-         UNION SELECT c.oid FROM pg_class AS c \
-         WHERE c.relkind = 'r' AND EXISTS (SELECT FROM pg_language AS l WHERE l.lanispl AND l.lanname <> 'plpgsql')";
-    let rows = read.query_typed(sql, &[]).await?;
     Ok(rows
         .iter()
         .map(|row| row.try_get(0))

@@ -80,7 +80,8 @@ fn is_as_known(work: &Work<'_>, tables: &[usize]) -> Result<(String, Vec<Param>)
         }
     }
     sql.push(
-        ", EXISTS (SELECT 1 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE 'highwater\\_%' AND tgrelid IN (",
+        ", EXISTS (SELECT 1 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgfoid NOT IN (SELECT p.oid FROM pg_catalog.pg_proc AS p \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace WHERE p.oid = tgfoid AND n.nspname = 'highwater') AND tgrelid IN (",
     );
     for (position, &table) in tables.iter().enumerate() {
         let facts = &work.schema.facts[table];

@@ -111,7 +111,7 @@ async fn kinds_of_relations() {
         ),
         ("parent", K::Table, C::Row, false, "not switched on"),
         ("child", K::Table, C::Row, false, "not switched on"),
-        ("once", K::Table, C::Statement, false, "not switched on"),
+        ("once", K::Table, C::Row, false, "not switched on"),
     ] {
         let (table, facts) = (table(&schema, name), facts(&schema, name));
         let layout = &schema.layouts[position(&schema, name).unwrap()];

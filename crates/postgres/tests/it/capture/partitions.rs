@@ -106,6 +106,15 @@ fn partitions_that_come() {
             "CREATE TABLE t2(id int NOT NULL, v text, n int);; INSERT INTO t2 VALUES (10, 'loaded');; ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (40);; TRUNCATE t2",
             true,
         ),
+        (
+            "CREATE TABLE t2(id int NOT NULL, v text, n int);; INSERT INTO t2 VALUES (10, 'loaded');; ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (40);; TRUNCATE t",
+            false,
+        ),
+        // A partition for a while, which nobody changed meanwhile.
+        (
+            "CREATE TABLE t2(id int NOT NULL, v text, n int);; INSERT INTO t2 VALUES (10, 'loaded');; ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (40);; ALTER TABLE t DETACH PARTITION t2;; DROP TABLE t2",
+            true,
+        ),
         // Rows that move out of a partition into one that is attached later.
         (
             "CREATE TABLE t2(id int NOT NULL, v text, n int);; WITH d AS (DELETE FROM t WHERE id = 3 RETURNING *) INSERT INTO t2 SELECT id + 10, v, n FROM d;; ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (40)",
@@ -131,6 +140,9 @@ fn partitions_that_go() {
         "ALTER TABLE t DETACH PARTITION t1",
         "ALTER TABLE t DETACH PARTITION t1;; DELETE FROM t1 WHERE id < 5;; ALTER TABLE t ATTACH PARTITION t1 FOR VALUES FROM (0) TO (10)",
         "ALTER TABLE t DETACH PARTITION t1 CONCURRENTLY",
+        "CREATE TABLE t2(id int NOT NULL, v text, n int);; INSERT INTO t2 VALUES (15, 'x', 1);; BEGIN; ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (40); DELETE FROM t WHERE id = 15; ALTER TABLE t DETACH PARTITION t2; COMMIT",
+        "CREATE TABLE t2(id int NOT NULL, v text, n int);; INSERT INTO t2 VALUES (15, 'x', 1);; BEGIN; ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (40); TRUNCATE t; ALTER TABLE t DETACH PARTITION t2; COMMIT",
+        "CREATE TABLE t2(id int NOT NULL, v text, n int);; INSERT INTO t2 VALUES (15, 'x', 1);; BEGIN; ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (40); DELETE FROM t WHERE id = 15; ALTER TABLE t DETACH PARTITION t2; CREATE TABLE t3 PARTITION OF t FOR VALUES FROM (10) TO (40); INSERT INTO t VALUES (15, 'x', 1); COMMIT",
         "ALTER TABLE t1 DISABLE TRIGGER ALL;; UPDATE t SET v = 'x'",
         "ALTER TABLE t1 DISABLE TRIGGER ALL;; UPDATE t SET v = 'x';; ALTER TABLE t1 ENABLE ALWAYS TRIGGER highwater_row_1",
     ] {

@@ -138,7 +138,10 @@ fn what_print_sql_says_is_enough_to_serve() {
     .unwrap();
     let mut owner = world.database.session().unwrap();
     owner
-        .run(&format!("SET SESSION AUTHORIZATION {}", world.owner))
+        .run(&format!(
+            "SET SESSION AUTHORIZATION {}; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+            world.owner
+        ))
         .unwrap();
     owner
         .run(&script)

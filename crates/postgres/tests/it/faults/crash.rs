@@ -187,6 +187,49 @@ async fn a_quiet_table_survives_a_crash_and_restarts() {
     }
 }
 
+/// A table that was UNLOGGED when the server crashed is empty, also if it is LOGGED again before anybody looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_unlogged_during_a_crash() {
+    const UNLOGGED: &str = "ALTER TABLE t SET UNLOGGED";
+    const LOGGED: &str = "ALTER TABLE t SET LOGGED";
+    let cluster = Cluster::start(&Options::new()).unwrap();
+    cluster.sql(DATABASE, SETUP).unwrap();
+    let node = Node::new(&cluster.url(DATABASE)).await;
+    for tick_at in 0..4 {
+        let tick = async |at| {
+            if at == tick_at {
+                node.tick().await;
+            }
+        };
+        insert(&cluster, 1000);
+        let mut copy = Copy::of(&node).await;
+        cluster.sql(DATABASE, UNLOGGED).unwrap();
+        tick(0).await;
+        cluster.restart(Stop::Fast).unwrap();
+        tick(1).await;
+        crash(&cluster, Crash::Kill);
+        tick(2).await;
+        cluster.sql(DATABASE, LOGGED).unwrap();
+        tick(3).await;
+        insert(&cluster, 2000);
+        let outcome = copy.insist(&node).await;
+        assert!(matches!(outcome, Err(Refused::Gone(_))), "{outcome:?}");
+        copy.anew(&node).await;
+        assert_eq!(copy.rows, rows(&cluster, DATABASE));
+        // What else gives a table another file ends no links.
+        for sql in ["VACUUM FULL t", "TRUNCATE t"] {
+            cluster.sql(DATABASE, sql).unwrap();
+            insert(&cluster, 3000);
+            node.tick().await;
+            crash(&cluster, Crash::Kill);
+            copy.insist(&node).await.unwrap();
+            assert_eq!(copy.rows, rows(&cluster, DATABASE));
+            cluster.sql(DATABASE, "TRUNCATE t").unwrap();
+            node.tick().await;
+        }
+    }
+}
+
 /// A node that may do nothing about a crash serves nothing until another node has done it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_rights_waits_for_another_after_a_crash() {
