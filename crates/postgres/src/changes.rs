@@ -98,8 +98,12 @@ pub(crate) async fn changes(
         read = Err(fault);
     }
     session.commit().await;
+    let next = match read {
+        Err(fault) => return Err(guard::explain(pool, &question, fault).await),
+        Ok(next) => next,
+    };
     Ok(ChangesRead {
-        next: read?.map(encode),
+        next: next.map(encode),
         hi: seen.hi.as_ref().ok_or(Gone::Recreated)?.encode(),
     })
 }

@@ -5,6 +5,7 @@
 //! as the rows. Which partitions a table has is not governed by that, so it is checked again at the end ([`Question::confirm`]). What is
 //! deliberately absent: the rows.
 
+mod images;
 mod partitions;
 mod records;
 
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{OptionFuture, join3};
 use futures_util::{StreamExt as _, pin_mut};
 use highwater_core::{Error, Gone};
-use highwater_sql::postgres::Visible;
+use highwater_sql::postgres::{Visible, any_after_xids};
 use tokio_postgres::types::FromSql;
 use tokio_postgres::{Client, IsolationLevel, Row, RowStream};
 
@@ -28,8 +29,8 @@ use crate::row::{text, truth};
 use crate::schema::{Schema, Tracked};
 use crate::snapshot::{Anchor, Position};
 
-pub(crate) use records::push_any_after;
-use records::{is_newest_since, push_later, records_of};
+pub(crate) use images::explain;
+use records::push_later;
 
 /// How long a request waits for a standby that has not yet seen what its link names.
 const STANDBY_PATIENCE: Duration = Duration::from_secs(3);
@@ -114,7 +115,7 @@ struct FoundAnchor {
 struct FoundTable {
     /// `None` if its tracking is not the one that the schema describes.
     horizon: Option<i64>,
-    /// Whether there are records that the newest tick does not show.
+    /// Whether there are records that the newest tick does not show, if no earlier page fixed a snapshot.
     is_newer: bool,
     /// Its records after `hi`.
     later: Later,
@@ -313,14 +314,8 @@ impl Question<'_> {
             let later = self.hi.map(|hi| (tracked.id, hi));
             push_later(&mut sql, later, RECENT_RECORDS_MAX + 1);
             if self.hi.is_none() {
-                let _ = write!(
-                    sql,
-                    ", {} OR EXISTS ({})",
-                    is_newest_since(tracked.id, "l.xmax"),
-                    records_of(tracked.id, "l.xip", 1)
-                );
-            } else {
-                sql.push_str(", true");
+                sql.push_str(", ");
+                sql.push_str(&any_after_xids(tracked.id, "l.xmax", Some("l.xip")));
             }
         }
         sql.push_str(", ");
@@ -381,9 +376,9 @@ impl Question<'_> {
             found.tables.push(FoundTable {
                 horizon,
                 later: Later::read(row, at)?,
-                is_newer: truth(row, at + Later::COLUMNS)?,
+                is_newer: self.hi.is_none() && truth(row, at + Later::COLUMNS)?,
             });
-            at += Later::COLUMNS + 1;
+            at += Later::COLUMNS + usize::from(self.hi.is_none());
         }
         found.news = Later::read(row, at)?;
         Ok(found)

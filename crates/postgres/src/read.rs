@@ -97,7 +97,12 @@ pub(crate) async fn read(
         }) if !question.has_partitions() => drop(session),
         _ => session.commit().await,
     }
-    let PageEnd { next, count, .. } = read?;
+    let PageEnd { next, count, .. } = match read {
+        Err(fault) if seen.as_of.is_some() => {
+            return Err(guard::explain(pool, &question, fault).await);
+        }
+        read => read?,
+    };
     Ok(PageRead {
         hi: seen.hi.as_ref().map(Position::encode),
         next,

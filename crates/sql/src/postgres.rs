@@ -30,6 +30,7 @@ mod temporal;
 mod value;
 
 pub use delta::{DeltaSpec, delta};
+pub use history::{any_after, any_after_xids, old_images, records_of};
 pub use page::{Driver, PageSpec, count, page};
 pub use related::{RelatedSpec, related, related_count};
 

@@ -1,9 +1,11 @@
-//! Which records of a history a snapshot does not show, as SQL.
+//! How many records of a history a snapshot does not show, as SQL.
 //!
 //! What must hold: every part is answered by the index over `(xid, seq)`, also where there are no statistics of the history, because it
 //! is new, or PostgreSQL was killed. Otherwise, each request would read all of the history.
 
 use std::fmt::Write as _;
+
+use highwater_sql::postgres::records_of;
 
 use super::list;
 use crate::snapshot::Position;
@@ -35,43 +37,13 @@ pub(super) fn push_later(sql: &mut String, history: Option<(i64, &Position)>, co
     );
 }
 
-/// Appends a condition: a history has a record that is not visible in a snapshot.
-pub(crate) fn push_any_after(sql: &mut String, history: i64, position: &Position) {
-    let visible = &position.visible;
-    let _ = write!(
-        sql,
-        "({}",
-        is_newest_since(history, &visible.xmax.to_string())
-    );
-    if !visible.xip.is_empty() {
-        let records = records_of(history, &array(&visible.xip), 1);
-        let _ = write!(sql, " OR EXISTS ({records})");
-    }
-    sql.push(')');
-}
-
-/// That a history has records of a transaction or of later ones. Unlike a condition, the greatest number is always looked up in the index:
-/// without statistics, PostgreSQL would expect to meet such a record soon, wherever it begins to read.
-pub(super) fn is_newest_since(history: i64, xid: &str) -> String {
-    format!(
-        "coalesce((SELECT pg_catalog.max(xid) FROM highwater.history_{history}) >= {xid}, false)"
-    )
-}
-
-/// A query for the records of each of the transactions, at most so many of each; in the index, likewise.
-pub(super) fn records_of(history: i64, xip: &str, limit: i64) -> String {
-    format!(
-        "SELECT FROM pg_catalog.unnest({xip}) AS x(xid) CROSS JOIN LATERAL \
-         (SELECT FROM highwater.history_{history} AS h WHERE h.xid = x.xid ORDER BY h.seq LIMIT {limit}) AS h"
-    )
-}
-
 fn array(xids: &[i64]) -> String {
     format!("'{{{}}}'::bigint[]", list(xids.iter()))
 }
 
 #[cfg(test)]
 mod tests {
+    use highwater_sql::postgres::any_after;
     use highwater_throwaway::Cluster;
 
     use super::*;
@@ -92,7 +64,7 @@ mod tests {
         let mut sql = "EXPLAIN SELECT ".to_owned();
         push_later(&mut sql, Some((1, &position)), 1000);
         sql.push_str(", ");
-        push_any_after(&mut sql, 1, &position);
+        sql.push_str(&any_after(1, &position.visible));
         let plan = database.sql(&sql).expect("a plan");
         let plan: Vec<String> = plan.into_iter().flatten().flatten().collect();
         let plan = plan.join("\n");

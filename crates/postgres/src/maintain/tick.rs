@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_core::Error;
+use highwater_sql::postgres::any_after;
 use tokio_postgres::Row;
 
 use super::{Step, step};
 use crate::error::Fault;
-use crate::guard::push_any_after;
 use crate::pool::Pool;
 use crate::snapshot::{Anchor, Position};
 
@@ -124,7 +124,7 @@ fn any_written_since(snapshot: &str, histories: &[i32]) -> Result<String, Fault>
     let mut sql = String::from("SELECT false");
     for history in histories {
         sql.push_str(" OR ");
-        push_any_after(&mut sql, i64::from(*history), &position);
+        sql.push_str(&any_after(i64::from(*history), &position.visible));
     }
     Ok(sql)
 }

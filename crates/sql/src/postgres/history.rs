@@ -12,6 +12,7 @@ use super::{Family, Postgres, Visible};
 use crate::flavour::{Alias, Flavour as _, RowImage, RowRef};
 use crate::keyset::push_operator;
 use crate::text::{Param, Sql};
+use highwater_core::Error;
 use highwater_odata::Value;
 
 /// Above every transaction.
@@ -278,24 +279,6 @@ impl<'a> Postgres<'a> {
         sql.push(" ORDER BY e.seq LIMIT 1)");
     }
 
-    /// Writes whether there is any record after a snapshot.
-    pub(super) fn any_after(&self, sql: &mut Sql, history: i64, after: &Visible) {
-        // As simpler conditions, these would be answered by reading all of the history where there are no statistics of it.
-        sql.push("(COALESCE((SELECT max(w.xid) FROM ");
-        self.history_name(sql, history);
-        sql.push(" AS w) >= ");
-        self.bind_number(sql, after.xmax);
-        sql.push(", false)");
-        if !after.xip.is_empty() {
-            sql.push(" OR EXISTS (SELECT FROM unnest(");
-            self.bind_xids(sql, &after.xip);
-            sql.push(") AS x(xid) CROSS JOIN LATERAL (SELECT FROM ");
-            self.history_name(sql, history);
-            sql.push(" AS w WHERE w.xid = x.xid ORDER BY w.seq LIMIT 1) AS w)");
-        }
-        sql.push(")");
-    }
-
     /// Writes a sub-query with all records after a snapshot, or with those that a condition on `w`, which ends with ` AND `, leaves.
     pub(super) fn recent(&self, sql: &mut Sql, history: i64, after: &Visible, only_if: &str) {
         let part = |sql: &mut Sql, separator: &str| {
@@ -401,4 +384,55 @@ impl<'a> Postgres<'a> {
         });
         sql.push(&layout.ty);
     }
+}
+
+/// A condition: a history has a record after a snapshot.
+pub fn any_after(history: i64, after: &Visible) -> String {
+    let xip = (!after.xip.is_empty()).then(|| {
+        let xip: Vec<String> = after.xip.iter().map(i64::to_string).collect();
+        format!("'{{{}}}'::bigint[]", xip.join(","))
+    });
+    any_after_xids(history, &after.xmax.to_string(), xip.as_deref())
+}
+
+/// As [`any_after`], for a snapshot that an expression tells. Unlike in a plain condition, the greatest number is always looked up in the
+/// index: without statistics, PostgreSQL would expect to meet such a record soon, wherever it begins to read.
+pub fn any_after_xids(history: i64, xmax: &str, xip: Option<&str>) -> String {
+    let among = xip.map_or_else(String::new, |xip| {
+        format!(" OR EXISTS ({})", records_of(history, xip, 1))
+    });
+    format!(
+        "(coalesce((SELECT pg_catalog.max(xid) FROM highwater.history_{history}) >= {xmax}, false){among})"
+    )
+}
+
+/// A query for the records of each of the transactions, at most so many of each; in the index, likewise.
+pub fn records_of(history: i64, xip: &str, limit: i64) -> String {
+    format!(
+        "SELECT FROM pg_catalog.unnest({xip}) AS x(xid) CROSS JOIN LATERAL \
+         (SELECT FROM highwater.history_{history} AS h WHERE h.xid = x.xid ORDER BY h.seq LIMIT {limit}) AS h"
+    )
+}
+
+/// A statement that reads every old image of a table after a snapshot, to see whether it can be read, and returns their number. `None` if the
+/// table is not tracked.
+///
+/// # Errors
+///
+/// See [`Sql::finish`].
+pub fn old_images(
+    flavour: &Postgres<'_>,
+    table: usize,
+    after: &Visible,
+) -> Result<Option<(String, Vec<Param>)>, Error> {
+    let Some(history) = flavour.layouts[table].history else {
+        return Ok(None);
+    };
+    let mut sql = flavour.sql();
+    sql.push("SELECT count(i.r) FROM ");
+    flavour.recent(&mut sql, history, after, "w.old IS NOT NULL AND ");
+    sql.push(" AS g CROSS JOIN LATERAL ");
+    flavour.parsed(&mut sql, table, "g.old");
+    sql.push(" AS i");
+    sql.finish().map(Some)
 }

@@ -17,7 +17,7 @@
 use highwater_core::query::{OrderBy, Scope};
 use highwater_core::{Error, Expr, Query};
 
-use super::history::{KeyOf, current, image};
+use super::history::{KeyOf, any_after, current, image};
 use super::{Family, Postgres, Visible};
 use crate::expr::Compiler;
 use crate::flavour::{Flavour as _, RowRef};
@@ -134,7 +134,7 @@ impl Postgres<'_> {
             let tables = spec.query.tables(self.catalog);
             for history in tables.iter().filter_map(|t| self.layouts[*t].history) {
                 sql.push(" AND NOT ");
-                self.any_after(sql, history, since);
+                sql.push(&any_after(history, since));
             }
         }
         self.conditions(sql, spec, row)?;
