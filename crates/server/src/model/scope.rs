@@ -1,7 +1,7 @@
 //! Hashes of what decides the meaning of a request besides the request: settings, names, types, keys, and foreign keys.
 //!
 //! What must hold: if a link would show other rows or other properties than when it was issued, although neither the database that it is of
-//! nor the tracking of its table is another, then a hash that the link carries is another (requirement 26). What is deliberately absent: what a
+//! nor the tracking of its table is another, then a hash that the link carries is another (requirement 27). What is deliberately absent: what a
 //! store sees to, above all the schema of the table whose changes the link is for (its incarnation).
 
 use highwater_core::Table;
