@@ -324,7 +324,7 @@ fn note(ensured: &mut Ensured, survey: &Survey, step: &Step) {
 /// What has no effect on any link.
 fn note_quiet(ensured: &mut Ensured, survey: &Survey, step: &Step) {
     if let Step::Extend(position, _) = step {
-        ensured.extended.push(survey.display(*position));
+        ensured.extended.push(survey.label(*position));
     }
 }
 
