@@ -164,6 +164,11 @@ fn translate_said(said: &DbError) -> Error {
         code if code.starts_with("58") => Error::Unavailable(format!(
             "Reading the database's files failed ({message}). Check the disk of the server and its log."
         )),
+        // What PostgreSQL is sent is UTF-8, so it comes from the table. (A zero byte is the only other that it does not take.)
+        "22021" if !message.contains("0x00") => Error::Corrupt(format!(
+            "The database holds a text that is not UTF-8 ({message}), as one with the encoding SQL_ASCII accepts. Correct the row, or convert the \
+             database."
+        )),
         code if code.starts_with("22") => Error::InvalidQuery(format!(
             "A value in the query cannot be computed: {message}."
         )),

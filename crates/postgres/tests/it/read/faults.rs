@@ -296,3 +296,50 @@ async fn a_verb_notices_a_change_of_its_own_tables() {
     let now = served.store.catalog().await.unwrap();
     assert_eq!(now.table(Some("public"), "t"), None);
 }
+
+/// Such a database takes any bytes for text, and the client is not to blame for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_is_not_utf_8_is_an_error_of_the_database() {
+    let cluster = Cluster::shared();
+    let database = cluster.database().unwrap();
+    let name = format!("{}_ascii", database.name());
+    cluster
+        .sql(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"),
+        )
+        .unwrap();
+    cluster
+        .sql(&name, "CREATE TABLE a (id int PRIMARY KEY, v text)")
+        .unwrap();
+    let store = PostgresStore::open(&cluster.url(&name), Options::default())
+        .await
+        .unwrap();
+    let catalog = store.catalog().await.unwrap();
+    let query = query(&catalog, "a");
+    let (_, hi, _) = read(&store, &query, None, None, limit(10)).await.unwrap();
+    cluster
+        .sql(
+            &name,
+            r"INSERT INTO a VALUES (1, convert_from('\xff', 'SQL_ASCII'))",
+        )
+        .unwrap();
+    let whole = read(&store, &query, None, None, limit(10)).await.err();
+    let lo = hi.unwrap();
+    let round = changes(&store, &query, &lo, None, None, limit(10))
+        .await
+        .err();
+    for refused in [whole, round] {
+        assert!(
+            matches!(&refused, Some(Error::Corrupt(text)) if text.contains("SQL_ASCII")),
+            "{refused:?}"
+        );
+    }
+    cluster.sql(&name, "UPDATE a SET v = 'corrected'").unwrap();
+    let round = changes(&store, &query, &lo, None, None, limit(10)).await;
+    assert_eq!(round.unwrap().0.lines.len(), 1);
+    drop(store);
+    cluster
+        .sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))
+        .unwrap();
+}
