@@ -11,7 +11,7 @@ use highwater_core::store::{
     WriteParams, WriteResult,
 };
 use highwater_core::tracking::{Ensured, Policy};
-use highwater_core::{Catalog, Epoch, Error, KeyRing, RowSink, SealKey, Snapshot, Store};
+use highwater_core::{Catalog, Epoch, Error, KeyRing, RowSink, SealKey, Snapshot, Store, Tracking};
 use tokio_postgres::Client;
 
 use crate::changes::changes;
@@ -322,6 +322,7 @@ impl Inner {
         let last = self.schema();
         if schema.catalog.version != last.catalog.version {
             tracing::info!("the schema of the database has changed");
+            tell_paused(&schema);
             if schema.in_recovery != last.in_recovery {
                 // The idle connections may lead to the other server still.
                 self.pool.forget_idle();
@@ -419,6 +420,18 @@ fn warn(schema: &Schema, policy: &Policy) {
             tables = untracked.join(", "),
             "served without delta links, because this role cannot track them (or something has locked them); highwater status tells more"
         );
+    }
+}
+
+/// Tells which links are answered 503, and until when.
+fn tell_paused(schema: &Schema) {
+    for (table, facts) in schema.catalog.tables.iter().zip(&schema.facts) {
+        if let Tracking::Paused { reason, .. } = &table.tracking {
+            tracing::warn!(
+                table = facts.label(),
+                "its links are answered 503 for now. {reason}"
+            );
+        }
     }
 }
 

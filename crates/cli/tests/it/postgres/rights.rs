@@ -266,3 +266,46 @@ fn track_says_what_is_not_tracked_and_why() {
         "nothing to do: what was asked for and can be tracked is tracked already\n"
     );
 }
+
+/// Only the owner can take it in; nothing ends meanwhile.
+#[test]
+fn a_new_partition_waits_for_its_owner() {
+    let lab = Lab::new();
+    let roles = Roles::new();
+    let script = lab.ok(&[
+        "track",
+        &roles.owner(),
+        "--print-sql",
+        "--role",
+        &roles.service,
+    ]);
+    psql_as(&roles.database, &roles.owner, &script);
+    let serving = lab.serve(&[&roles.service()]);
+    let link = serving.json("/odata/Sales_parts")["@deltaLink"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    psql_as(
+        &roles.database,
+        &roles.owner,
+        "CREATE TABLE \"Sales\".more PARTITION OF \"Sales\".parts FOR VALUES FROM (99) TO (200); INSERT INTO \"Sales\".parts VALUES (100)",
+    );
+    for _ in 0..2 {
+        assert_eq!(serving.get(&link).0, 503);
+    }
+    let status = lab.ok(&["status", &roles.service()]);
+    assert!(
+        status.contains("New partitions wait to be taken in")
+            && status.contains("`highwater track` as the owner"),
+        "{status}"
+    );
+    lab.ok(&["track", &roles.owner()]);
+    let delta = serving.json(&link);
+    assert_eq!(delta["value"].as_array().unwrap().len(), 1, "{delta}");
+    let said = serving.stop("TERM").stderr;
+    assert_eq!(
+        said.matches("its links are answered 503 for now").count(),
+        1,
+        "{said}"
+    );
+}
