@@ -51,8 +51,8 @@ enum Verdict {
     Same,
     /// The entity is new or different; its columns begin here.
     Changed(usize),
-    /// The entity left the answer.
-    Removed(RemovedReason),
+    /// The entity left the answer. One that has the same key in other digits may be there instead; its columns begin here.
+    Removed(RemovedReason, Option<usize>),
 }
 
 /// A record: the transaction that wrote it, and its number.
@@ -209,8 +209,14 @@ impl<'q> Page<'q> {
                 self.shape.check(&row, IMAGES)?;
             }
             let verdict = self.judge(&row)?;
-            if !matches!(verdict, Verdict::Same)
-                && (found.shown == limit.rows || (found.shown > 0 && sink.bytes() >= limit.bytes))
+            let entries = match verdict {
+                Verdict::Same => 0,
+                Verdict::Removed(_, Some(_)) => 2,
+                Verdict::Changed(_) | Verdict::Removed(_, None) => 1,
+            };
+            if entries > 0
+                && found.shown > 0
+                && (found.shown + entries > limit.rows || sink.bytes() >= limit.bytes)
             {
                 return Ok(true);
             }
@@ -222,12 +228,16 @@ impl<'q> Page<'q> {
                     found.memory.entity(&row, &self.shape, first, sink)?;
                     sink.end_entity();
                 }
-                Verdict::Removed(reason) => {
+                Verdict::Removed(reason, respelled) => {
                     let key = (IMAGES, self.key);
                     found.memory.removed(&row, &self.shape, key, reason, sink)?;
+                    if let Some(first) = respelled {
+                        found.memory.entity(&row, &self.shape, first, sink)?;
+                        sink.end_entity();
+                    }
                 }
             }
-            found.shown += 1;
+            found.shown += entries;
         }
         Ok(false)
     }
@@ -249,8 +259,15 @@ impl<'q> Page<'q> {
                 }
                 Verdict::Same
             }
-            (true, false) if truth(row, EXISTS_AFTER)? => Verdict::Removed(RemovedReason::Changed),
-            (true, false) => Verdict::Removed(RemovedReason::Deleted),
+            (true, false) if truth(row, EXISTS_AFTER)? => {
+                Verdict::Removed(RemovedReason::Changed, None)
+            }
+            (true, false) => {
+                let respelled = after + self.shape.len();
+                let is_respelled = respelled < row.len() && truth(row, respelled)?;
+                let first = is_respelled.then_some(respelled + 1);
+                Verdict::Removed(RemovedReason::Deleted, first)
+            }
         })
     }
 }

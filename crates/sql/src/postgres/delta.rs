@@ -8,6 +8,14 @@
 //! xid · seq · superseded · in the answer at lo · exists at hi · in the answer at hi · the columns at lo · the columns at hi
 //! ```
 //!
+//! Where two keys that are the same number in a payload can have different texts (`1` and `1.0`), there follow, for a record whose key is no more,
+//!
+//! ```text
+//! whether the row that has an equal key now is in the answer at hi · its columns
+//! ```
+//!
+//! so that it can be reported behind the removal: its own record may have come before, if another transaction wrote it.
+//!
 //! Superseded records are returned too, with `NULL` behind `superseded`: the reader counts what it has examined, and so bounds the work
 //! of a page.
 //!
@@ -18,13 +26,16 @@
 use highwater_core::{Error, Query};
 
 use super::history::{KeyOf, current, image};
-use super::{Postgres, Visible};
+use super::{Family, Postgres, Visible};
 use crate::expr::Compiler;
-use crate::flavour::{Flavour as _, RowRef};
+use crate::flavour::{Alias, Flavour as _, RowImage, RowRef};
 use crate::text::{Param, Sql};
 
 /// Transactions in progress at the end of a round that are stepped over; what others have written is read and left out.
 const HOLES_MAX: usize = 8;
+
+/// Values that a statement of PostgreSQL returns at most, some left aside for those that are not columns.
+const VALUES_MAX: usize = 1_650;
 
 /// Which records to walk.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +120,22 @@ pub fn delta(flavour: &Postgres<'_>, spec: &DeltaSpec<'_>) -> Result<(String, Ve
             flavour.shown(&mut sql, now, column);
         }
     }
+    let respelled = RowRef {
+        table,
+        alias: Alias::Named("q"),
+        image: RowImage::Table,
+    };
+    let has_respelled = has_numbers_as_key(flavour, table) && spec.columns.len() * 3 < VALUES_MAX;
+    if has_respelled {
+        sql.push(", q.tableoid IS NOT NULL");
+        let end = sql.repeat_from(mark);
+        judge(&mut sql, respelled)?;
+        sql.resume(end);
+        for &column in spec.columns {
+            sql.push(", ");
+            flavour.shown(&mut sql, respelled, column);
+        }
+    }
     sql.push(" FROM (SELECT r.*, ");
     flavour.superseded(&mut sql, (table, history), "r", spec.lo);
     sql.push(" AS superseded FROM ");
@@ -128,8 +155,28 @@ pub fn delta(flavour: &Postgres<'_>, spec: &DeltaSpec<'_>) -> Result<(String, Ve
     flavour.rows(&mut sql, table);
     sql.push(" AS t WHERE NOT r.superseded AND ");
     flavour.same_key(&mut sql, now, "r");
-    sql.push(" LIMIT 1) AS t ON true ORDER BY r.xid, r.seq");
+    sql.push(" LIMIT 1) AS t ON true");
+    if has_respelled {
+        sql.push(" LEFT JOIN LATERAL (SELECT q.*, q.tableoid FROM ");
+        flavour.rows(&mut sql, table);
+        sql.push(" AS q WHERE NOT r.superseded AND r.old IS NOT NULL AND t.tableoid IS NULL AND ");
+        flavour.equal_key(&mut sql, respelled, "r");
+        if let Some(hi) = flavour.as_of {
+            sql.push(" AND NOT ");
+            flavour.touched(&mut sql, (table, history), KeyOf::Row(respelled), hi);
+        }
+        sql.push(" LIMIT 1) AS q ON true");
+    }
+    sql.push(" ORDER BY r.xid, r.seq");
     sql.finish()
+}
+
+/// Whether two keys with different texts can be the same number in a payload.
+fn has_numbers_as_key(flavour: &Postgres<'_>, table: usize) -> bool {
+    flavour.catalog.tables[table].key.iter().any(|&column| {
+        let layout = flavour.layout(table, column);
+        layout.coarse && matches!(layout.family, Family::Numeric | Family::Float)
+    })
 }
 
 /// Writes a sub-query with the records of the round behind the cursor, as many as are to be examined, in their order.

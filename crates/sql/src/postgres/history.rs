@@ -370,6 +370,16 @@ impl<'a> Postgres<'a> {
         }
     }
 
+    /// Writes that a current row has a key that the types call equal to that of a record, whatever its text.
+    pub(super) fn equal_key(&self, sql: &mut Sql, row: RowRef, record: &str) {
+        for (position, &column) in self.catalog.tables[row.table].key.iter().enumerate() {
+            sql.push(if position == 0 { "" } else { " AND " });
+            self.column(sql, row, column);
+            push_operator(sql, "=", self.operators(row.table, column));
+            self.typed_key(sql, row.table, record, position);
+        }
+    }
+
     /// Writes one value of a record's key in its own type.
     pub(super) fn typed_key(&self, sql: &mut Sql, table: usize, record: &str, position: usize) {
         let layout = self.layout(table, self.catalog.tables[table].key[position]);
