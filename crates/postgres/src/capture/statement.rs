@@ -15,6 +15,14 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
         END IF;\n",
         target.is_of("o")
     );
+    // Then the rows of tables that inherit from this one are in the transition tables, too, as if they had been its own. The layout of the
+    // table tells of these tables, unless they are gone when somebody looks.
+    let inherited = format!(
+        "        IF EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = {}) THEN
+            INSERT INTO highwater.lost(id) VALUES ({id});
+        END IF;\n",
+        target.facts.relation
+    );
     // One record for each key, old or new; which of the two rows there are tells what became of it.
     let updated = format!(
         "SELECT mine, seq + row_number() OVER (), {}, {}, (o.*)::text
@@ -39,7 +47,7 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
             "update",
             "U",
             &["o", "n"],
-            &format!("{correct}        {record} {updated};\n"),
+            &format!("{inherited}{correct}        {record} {updated};\n"),
         ),
         function(
             target,
@@ -47,7 +55,7 @@ pub(super) fn functions(target: &Target<'_>) -> Vec<String> {
             "D",
             &["o"],
             &format!(
-                "{correct}        {record} SELECT mine, seq + row_number() OVER (), true, {old_key}, (o.*)::text FROM highwater_old AS o;\n"
+                "{inherited}{correct}        {record} SELECT mine, seq + row_number() OVER (), true, {old_key}, (o.*)::text FROM highwater_old AS o;\n"
             ),
         ),
     ]

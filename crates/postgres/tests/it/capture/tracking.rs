@@ -280,6 +280,22 @@ const EXPRESSIONS_SINCE: u32 = 17;
 fn children_that_come_and_go() {
     let database = database("CREATE TABLE t(id int PRIMARY KEY)");
     track(&database);
+    // Then nothing is left of them to be seen.
+    for write in [
+        "DELETE FROM t WHERE id = 7",
+        "UPDATE t SET id = 8 WHERE id = 7",
+    ] {
+        database
+            .sql(&format!(
+                "BEGIN; CREATE TABLE child() INHERITS (t); INSERT INTO child VALUES (7); {write}; INSERT INTO t VALUES (7); DROP TABLE child; ANALYZE t; COMMIT"
+            ))
+            .unwrap();
+        assert_eq!(told(&track(&database)), " |  | ", "{write}");
+        let lost = database
+            .sql("DELETE FROM t; DELETE FROM highwater.lost RETURNING id")
+            .unwrap();
+        assert_eq!(lost.len(), 1, "{write}");
+    }
     database
         .sql("CREATE TABLE child() INHERITS (t); DROP TABLE child")
         .unwrap();
