@@ -6,9 +6,8 @@
 //! compared and remembered as a whole; a view of those columns can be served.
 //!
 //! What must hold: the catalog says *tracked* only if the table's `highwater.layout()` is what it was when tracking began; all is read
-//! in one transaction, by a fixed number of statements; the same state gives the same [`Catalog::version`] on every node (a standby is another
-//! state). What is
-//! deliberately absent: any write ([`crate::tracking`]).
+//! in one transaction, by a fixed number of statements; the same state gives the same [`Catalog::version`] on every node (a
+//! standby is another state). What is deliberately absent: any write ([`crate::tracking`]).
 
 mod key;
 mod obstacle;

@@ -30,14 +30,19 @@ pub(crate) async fn explain(pool: &Arc<Pool>, question: &Question<'_>, fault: Fa
     if !matches!(&fault, Fault::Postgres(error) if is_of_value(error)) {
         return fault;
     }
-    match are_readable(pool, question).await {
+    // What the guard says by now goes before: the schema may have changed, or a right been taken away.
+    let View { session, seen, .. } = match open(pool, question).await {
+        Ok(view) => view,
+        Err(other) => return other,
+    };
+    let read = read_all(&session, question, &seen).await;
+    session.commit().await;
+    match read {
         Err(Fault::Postgres(error)) if is_of_value(&error) => {
             tracing::warn!(%error, "old rows cannot be read any more; links that need them have ended");
             Gone::Recreated.into()
         }
-        // The schema has changed, perhaps.
-        Err(Fault::Told(error)) => Fault::Told(error),
-        Ok(()) | Err(Fault::Postgres(_)) => fault,
+        Ok(()) | Err(_) => fault,
     }
 }
 
@@ -48,13 +53,6 @@ fn is_of_value(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Reads all old images that the question may need, and forgets them.
-async fn are_readable(pool: &Arc<Pool>, question: &Question<'_>) -> Result<(), Fault> {
-    let View { session, seen, .. } = open(pool, question).await?;
-    let read = read_all(&session, question, &seen).await;
-    session.commit().await;
-    read
-}
-
 async fn read_all(client: &Client, question: &Question<'_>, seen: &Seen) -> Result<(), Fault> {
     let flavour = flavour(question.schema, None);
     for after in seen.since.iter().chain(&seen.as_of) {
