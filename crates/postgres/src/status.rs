@@ -52,7 +52,7 @@ async fn status<C: GenericClient + Sync>(
     client: &C,
     schema: &Schema,
 ) -> Result<StoreStatus, Fault> {
-    let (histories, warnings) = if schema.meta.is_some() {
+    let (histories, mut warnings) = if schema.meta.is_some() {
         (
             read_histories(client, schema).await?,
             trouble::warnings(client, schema).await?,
@@ -60,6 +60,10 @@ async fn status<C: GenericClient + Sync>(
     } else {
         (HashMap::new(), Vec::new())
     };
+    let could_be_tracked = |facts: &TableFacts| facts.obstacle.is_none() && facts.tracked.is_none();
+    if schema.facts.iter().any(could_be_tracked) {
+        warnings.extend(trouble::event_triggers(client).await?);
+    }
     Ok(StoreStatus {
         epoch: schema.meta.as_ref().map(|meta| meta.epoch),
         warnings,

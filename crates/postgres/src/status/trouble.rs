@@ -45,6 +45,21 @@ const LOOK: &str = "
             WHERE NOT s.active AND (s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL)),
         current_setting('autovacuum')::bool, current_setting('default_transaction_read_only')::bool";
 
+/// What may keep tables from being tracked. Whether it does, only an attempt tells.
+pub(super) async fn event_triggers<C: GenericClient + Sync>(
+    client: &C,
+) -> Result<Option<String>, Fault> {
+    let sql = "SELECT string_agg(quote_ident(e.evtname), ', ' ORDER BY e.evtname) FROM pg_event_trigger AS e \
+         WHERE e.evtenabled <> 'D' AND e.evtevent IN ('ddl_command_start', 'ddl_command_end')";
+    let names: Option<String> = client.query_typed_one(sql, &[]).await?.try_get(0)?;
+    Ok(names.map(|names| {
+        format!(
+            "Event triggers are called when the schema changes ({names}). If one of them forbids that, tables cannot be tracked: disable it while the \
+             tracking begins. The log of `highwater serve`, and `highwater track`, say what it answers."
+        )
+    }))
+}
+
 fn identity(row: &Row, schema: &Schema) -> Result<Option<String>, Fault> {
     let is_same: Option<bool> = row.try_get(0)?;
     Ok((is_same == Some(false) && !schema.in_recovery).then(|| {

@@ -34,7 +34,15 @@ async fn an_event_trigger_that_forbids_it_does_not_keep_tables_from_being_served
         matches!(&refused, Err(Error::Unsupported(text)) if text.contains("not in office hours") && text.contains("event trigger")),
         "{refused:?}"
     );
+    let told = async || {
+        let warnings = status(&database).await.warnings;
+        warnings
+            .iter()
+            .any(|w| w.starts_with("Event triggers are called when the schema changes (no)"))
+    };
+    assert!(told().await);
     database.sql("ALTER EVENT TRIGGER no DISABLE").unwrap();
+    assert!(!told().await);
     // Nothing tells that this has become possible, so it is simply tried again.
     while !is_tracked().await {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
