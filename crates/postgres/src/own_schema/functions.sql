@@ -110,13 +110,13 @@ BEGIN
     FROM (SELECT a.xmin, a.attname, a.atttypid FROM pg_attribute AS a
         WHERE a.attrelid = relation AND a.attnum > 0 ORDER BY a.attnum) AS a;
     described := described || ' ' || coalesce(part, '');
-    -- A constraint keeps its number when its index is built anew.
-    SELECT string_agg(coalesce(
-            (SELECT k.oid FROM pg_constraint AS k WHERE k.conrelid = relation AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u')),
-            i.indexrelid)::text || ' ' || i.indisvalid::text, ' ' ORDER BY i.indexrelid)
+    -- A constraint keeps its number when its index is built anew, and that which is being built is not valid yet.
+    SELECT string_agg(u.number::text, ' ' ORDER BY u.number)
     INTO part
-    FROM pg_index AS i
-    WHERE i.indrelid = relation AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL;
+    FROM pg_index AS i CROSS JOIN LATERAL (SELECT coalesce(
+            (SELECT k.oid FROM pg_constraint AS k WHERE k.conrelid = relation AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u')),
+            i.indexrelid) AS number) AS u
+    WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL;
     described := described || ' ' || coalesce(part, '');
     -- By name: to see whose functions they call would take a third of the time again, and the application's own with such a name only
     -- end links when they come and go.

@@ -275,6 +275,22 @@ fn changes_of_the_schema() {
 /// Since this version, the expression of a generated column can be changed, also that of a partition.
 const EXPRESSIONS_SINCE: u32 = 17;
 
+/// The index of a constraint may be built anew at any time, also beside others, and by a look in the middle.
+#[test]
+fn indexes_that_are_built_anew() {
+    let database = database("CREATE TABLE t(id int PRIMARY KEY, v int UNIQUE)");
+    track(&database);
+    database.sql("REINDEX INDEX CONCURRENTLY t_pkey").unwrap();
+    assert_eq!(told(&track(&database)), " |  | ");
+    // What is left of one that was interrupted.
+    database
+        .sql("CREATE UNIQUE INDEX t_pkey_ccnew ON t(id); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_pkey_ccnew'::regclass")
+        .unwrap();
+    assert_eq!(told(&track(&database)), " |  | ");
+    database.sql("CREATE UNIQUE INDEX ON t(v, id)").unwrap();
+    assert_eq!(told(&track(&database)), " | t | ");
+}
+
 /// Links end when a table is inherited from for the first time, and never again for that.
 #[test]
 fn children_that_come_and_go() {
