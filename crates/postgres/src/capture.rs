@@ -185,6 +185,12 @@ impl Target<'_> {
         }
     }
 
+    /// The numbers of the partitions that are known, as an array.
+    fn known_leaves(&self) -> String {
+        let known = self.leaves.iter().map(|leaf| leaf.relation.to_string());
+        format!("'{{{}}}'::oid[]", known.collect::<Vec<_>>().join(","))
+    }
+
     /// `k0`, `k1`, …: the columns of the key in the history.
     fn key_names(&self) -> impl Iterator<Item = String> {
         (0..self.facts.key.len()).map(|i| format!("k{i}"))

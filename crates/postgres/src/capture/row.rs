@@ -136,16 +136,11 @@ fn doubt(target: &Target<'_>) -> String {
     if target.facts.kind != Kind::Partitioned {
         return String::new();
     }
-    let known: Vec<String> = target
-        .leaves
-        .iter()
-        .map(|leaf| leaf.relation.to_string())
-        .collect();
     format!(
-        "                IF TG_RELID <> ALL ('{{{}}}'::oid[]) THEN
+        "                IF TG_RELID <> ALL ({}) THEN
                     INSERT INTO highwater.doubt(id, leaf) VALUES ({}, TG_RELID);
                 END IF;\n",
-        known.join(","),
+        target.known_leaves(),
         target.id
     )
 }

@@ -37,16 +37,11 @@ pub(super) fn function(target: &Target<'_>) -> String {
     };
     // Whether rows of partitions that nobody knows yet were the table's before, cannot be told.
     let doubt = if target.facts.kind == Kind::Partitioned {
-        let known: Vec<String> = target
-            .leaves
-            .iter()
-            .map(|leaf| leaf.relation.to_string())
-            .collect();
         format!(
             "        INSERT INTO highwater.doubt(id, leaf)
         SELECT {id}, t.relid FROM pg_partition_tree(TG_RELID) AS t
-        WHERE t.isleaf AND t.relid <> ALL ('{{{}}}'::oid[]) AND pg_relation_size(t.relid) > 0;\n",
-            known.join(",")
+        WHERE t.isleaf AND t.relid <> ALL ({}) AND pg_relation_size(t.relid) > 0;\n",
+            target.known_leaves()
         )
     } else {
         String::new()
