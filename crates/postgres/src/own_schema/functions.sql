@@ -379,7 +379,7 @@ $highwater$;
 
 -- Whether this transaction made a row version, asked when it changes that version again: it sees no other transaction's version before that
 -- one has ended. NULL if it cannot be told. Numbers of subtransactions are greater than that of their transaction. Of a version that
--- is older than 2^31 transactions, "true" may be wrong: who asks must know what to do then.
+-- is older than 2^31 transactions, "true" may be wrong (LIMITATIONS.md).
 CREATE OR REPLACE FUNCTION highwater.is_own(version xid, mine bigint) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $highwater$
 DECLARE
